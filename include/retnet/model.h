@@ -1,0 +1,97 @@
+/*
+ * Models: a config and its parameters. Opened from a folder in any dialect that the
+ * library reads, or made anew from a preset or a config with random weights.
+ */
+#ifndef RETNET_MODEL_H
+#define RETNET_MODEL_H
+
+#include "retnet/exec.h"
+#include "retnet/types.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rn_model rn_model;
+
+/** Where a new model's shape comes from: one of preset, config_path, config_json. */
+typedef struct rn_model_source {
+    const char *preset;      /**< a name of rn_preset_name */
+    const char *config_path; /**< a config.json in any dialect, or a folder with one */
+    const char *config_json; /**< native config keys as JSON text */
+    const char *const *settings; /**< "key=value" over native keys, applied last */
+    size_t settings_count;
+} rn_model_source;
+
+/** Sizes that the config alone decides. */
+typedef struct rn_model_info {
+    char dialect[24];       /**< "native", "torchscale"; of what was opened */
+    uint64_t parameters;    /**< trainable numbers, tied ones once */
+    uint64_t weight_bytes;  /**< as held in memory */
+    uint64_t state_bytes;   /**< of one sequence, whatever its length */
+    double flops_per_token; /**< recurrent form, a multiply-add counted as 2 */
+    size_t vocab_size, width, layers, heads;
+} rn_model_info;
+
+/** A parameter by its native name. data is owned by the model and may be written. */
+typedef struct rn_model_tensor {
+    const char *name;
+    int dims;        /**< 1 or 2 */
+    size_t shape[2]; /**< [out, in] for matrices, row-major */
+    float *data;     /**< NULL in a description without weights */
+} rn_model_tensor;
+
+/**
+ * Opens a checkpoint folder (or its safetensors file). RN_ENOTFOUND, RN_EFORMAT when a
+ * tensor is missing, has another shape or a value that its config contradicts; the
+ * message names both.
+ */
+rn_status rn_model_open(rn_model **out, rn_exec *x, const char *path, rn_error *err);
+
+/** A model with the random weights of its config's initialisation. */
+rn_status rn_model_create(rn_model **out, rn_exec *x, const rn_model_source *source,
+                          uint64_t seed, rn_error *err);
+
+/** A model without weights, for its sizes: `retnet info --preset 13b` needs no memory.
+   Only the functions of this header that read may be called on it. */
+rn_status rn_model_describe(rn_model **out, const rn_model_source *source, rn_error *err);
+
+/** Frees the model; NULL is allowed. Its sessions and trainers must be gone. */
+void rn_model_free(rn_model *model);
+
+/**
+ * Writes config.json and model.safetensors (native dialect, float32) into a folder, which
+ * is made when missing. The files are written aside, synced and renamed, the config last:
+ * a checkpoint of the same config there is whole at any time, and a new one appears at
+ * once. RN_EEXIST when the folder's config.json belongs to another model: no order of two
+ * renames would keep that checkpoint whole, so it is not touched.
+ */
+rn_status rn_model_save(const rn_model *model, const char *folder, rn_error *err);
+
+void rn_model_info_get(const rn_model *model, rn_model_info *out);
+
+/** The native config as JSON text, freed with free(); NULL when memory is short. */
+char *rn_model_config_json(const rn_model *model);
+
+/** Decay gamma of each head, owned by the model; their number is info.heads. */
+const double *rn_model_decays(const rn_model *model);
+
+/** The parameters in their fixed order. */
+size_t rn_model_tensor_count(const rn_model *model);
+rn_model_tensor rn_model_tensor_at(const rn_model *model, size_t index);
+
+/** The name of parameter `index` in the checkpoint that the model was opened from; the
+   native name for a new model. Owned by the model. */
+const char *rn_model_tensor_original_name(const rn_model *model, size_t index);
+
+/** The presets: name and one-line description; NULL past the end. */
+const char *rn_preset_name(size_t index);
+const char *rn_preset_description(size_t index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

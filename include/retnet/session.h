@@ -1,0 +1,102 @@
+/*
+ * Sessions: a sequence being read or written. What a session holds does not grow: one
+ * retention state per head and layer, the position, the last logits, and fewer than a
+ * chunk of ids that are not read yet.
+ *
+ * Text that is fed is read chunkwise, cut at absolute multiples of the model's reading
+ * chunk only, so any way of cutting a text into feeds gives the same bits. Generated
+ * tokens go one recurrent step at a time.
+ *
+ * Sessions of one model share its working memory: use them, and the model, from one
+ * thread at a time.
+ */
+#ifndef RETNET_SESSION_H
+#define RETNET_SESSION_H
+
+#include "retnet/model.h"
+
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rn_session rn_session;
+
+/**
+ * How a token is drawn. Zeroed fields switch their rule off; temperature 0 is greedy. The
+ * order: repeat_penalty, top_k, top_p (of what top_k left, renormalised), min_p,
+ * temperature, draw. So the sets are those of temperature 1.
+ */
+typedef struct rn_sampling {
+    float temperature; /**< 0..100; 0: the largest logit, lowest id among equals */
+    int top_k;         /**< keep the k most likely */
+    float top_p; /**< keep the smallest set with this much probability; 0 or 1: all */
+    float min_p; /**< keep tokens at least min_p times as likely as the best */
+    float repeat_penalty; /**< 0.01..100; divides (or multiplies, below 0) logits of
+                             recent tokens, once each; 0 or 1: off; looks at the last 64
+                             tokens */
+    uint64_t seed;        /**< the draw is a function of (seed, position, choice) */
+    uint32_t choice;
+} rn_sampling;
+
+/** An empty session at position 0. */
+rn_status rn_session_create(rn_session **out, rn_model *model, rn_error *err);
+
+/** A second session that continues from the same point: one copy of the state. */
+rn_status rn_session_copy(rn_session **out, const rn_session *from, rn_error *err);
+
+/** Frees the session; NULL is allowed. */
+void rn_session_free(rn_session *s);
+
+/** Back to an empty session. */
+void rn_session_reset(rn_session *s);
+
+/** Appends ids[count] to be read. RN_EINVAL for an id outside the vocabulary: nothing is
+    appended then. */
+rn_status rn_session_feed(rn_session *s, const int32_t *ids, size_t count, rn_error *err);
+
+/** Appends one generated token: one recurrent step. */
+rn_status rn_session_step(rn_session *s, int32_t id, rn_error *err);
+
+/** Logits [vocab_size] after the last token, owned by the session and valid until it
+    changes; reads what is pending first. NULL at position 0. */
+const float *rn_session_logits(rn_session *s);
+
+/** Draws the next token from the logits; does not append it. RN_EINVAL at position 0 or
+   for a number out of range. */
+rn_status rn_session_sample(rn_session *s, const rn_sampling *how, int32_t *id,
+                            rn_error *err);
+
+/** Tokens appended so far. */
+uint64_t rn_session_position(const rn_session *s);
+
+/** Bytes of the recurrent state: constant for a model. */
+size_t rn_session_state_bytes(const rn_session *s);
+
+/**
+ * Turns token ids into text that can be shown at once: holds back an incomplete UTF-8
+ * sequence, replaces bytes that cannot begin or continue one by U+FFFD, and stops at stop
+ * strings, holding back what may begin one.
+ */
+typedef struct rn_stream rn_stream;
+
+/** stops: `count` strings, empty ones ignored, copied. */
+rn_status rn_stream_create(rn_stream **out, const char *const *stops, size_t count,
+                           rn_error *err);
+void rn_stream_free(rn_stream *stream);
+
+/** Adds raw bytes. *text (owned by the stream, valid until the next call) and *length
+   receive what may be shown now, *stopped is set once a stop string is complete; the text
+   ends before it. */
+rn_status rn_stream_put(rn_stream *stream, const void *bytes, size_t count,
+                        const char **text, size_t *length, bool *stopped, rn_error *err);
+
+/** The rest: what was held back, with U+FFFD for an unfinished character. */
+rn_status rn_stream_end(rn_stream *stream, const char **text, size_t *length,
+                        rn_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

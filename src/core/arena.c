@@ -1,0 +1,60 @@
+/* The carver and the blocks it carves. */
+#define _DEFAULT_SOURCE
+#include "core/arena.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE ((size_t)2 << 20)
+
+void *rn_carve(rn_carver *c, size_t count, size_t size)
+{
+    size_t bytes, end;
+    if (!rn_mul_size(&bytes, count, size) || !rn_add_size(&bytes, bytes, RN_ALIGN - 1) ||
+        !rn_add_size(&end, c->used, bytes & ~(RN_ALIGN - 1))) {
+        c->overflow = true;
+        return NULL;
+    }
+    void *place = c->base ? c->base + c->used : NULL;
+    c->used = end;
+    return place;
+}
+
+float *rn_carve_floats(rn_carver *c, size_t count)
+{
+    return rn_carve(c, count, sizeof(float));
+}
+
+rn_status rn_carve_total(const rn_carver *c, const char *what, size_t *bytes,
+                         rn_error *err)
+{
+    if (c->overflow)
+        return rn_fail(err, RN_ENOMEM, "the size of %s does not fit in memory", what);
+    *bytes = c->used;
+    return RN_OK;
+}
+
+rn_status rn_block_alloc(void **out, size_t bytes, const char *what, rn_error *err)
+{
+    if (bytes == 0) {
+        *out = NULL;
+        return RN_OK;
+    }
+    size_t align = bytes >= HUGE_PAGE ? HUGE_PAGE : RN_ALIGN;
+    size_t rounded;
+    if (!rn_add_size(&rounded, bytes, align - 1)) return rn_fail_memory(err, what, bytes);
+    rounded &= ~(align - 1);
+    void *block = aligned_alloc(align, rounded);
+    if (!block) return rn_fail_memory(err, what, bytes);
+    if (align == HUGE_PAGE) madvise(block, rounded, MADV_HUGEPAGE); /* a hint: may fail */
+    memset(block, 0, rounded);
+    *out = block;
+    return RN_OK;
+}
+
+void rn_block_free(void *block)
+{
+    free(block);
+}

@@ -1,0 +1,55 @@
+/* Files: read-only maps, whole-file writes that are never half done, folders. */
+#ifndef RN_CORE_FILE_H
+#define RN_CORE_FILE_H
+
+#include "core/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A read-only view of a whole regular file. An empty file has data NULL and size 0. */
+typedef struct rn_map {
+    const unsigned char *data;
+    size_t size;
+} rn_map;
+
+/* RN_ENOTFOUND, RN_EIO, or RN_EINVAL for something that is not a regular file. */
+rn_status rn_map_open(rn_map *out, const char *path, rn_error *err);
+void rn_map_close(rn_map *map);
+
+/* A file under construction: bytes go to PATH.tmp-PID and reach PATH only when
+   rn_writer_commit has synced and renamed them. Abandon deletes what was written. */
+typedef struct rn_writer rn_writer;
+rn_status rn_writer_open(rn_writer **out, const char *path, rn_error *err);
+rn_status rn_writer_put(rn_writer *w, const void *bytes, size_t count, rn_error *err);
+/* Replaces bytes that were put before: a count in a header. */
+rn_status rn_writer_patch(rn_writer *w, size_t at, const void *bytes, size_t count,
+                          rn_error *err);
+rn_status rn_writer_commit(rn_writer *w, rn_error *err); /* frees w, success or not */
+void rn_writer_abandon(rn_writer *w);                    /* NULL is allowed; frees w */
+
+/* Open, put, commit in one call. */
+rn_status rn_write_file(const char *path, const void *bytes, size_t count, rn_error *err);
+
+bool rn_path_exists(const char *path);
+bool rn_path_is_folder(const char *path);
+
+/* Creates a folder and its missing parents; an existing folder is fine. */
+rn_status rn_make_folder(const char *path, rn_error *err);
+
+/* fsync of a folder, which makes the renames in it durable. */
+rn_status rn_sync_folder(const char *path, rn_error *err);
+
+/* Moves the finished folder `from` to `to` (same file system) and syncs the parent. An
+   existing `to` changes places with `from` in one step and is removed last; a file system that
+   cannot do that has it at TO.old for a moment, so that at any moment one of the two is
+   whole. */
+rn_status rn_replace_folder(const char *from, const char *to, rn_error *err);
+
+/* Removes a folder with the regular files in it (no sub-folders); missing is fine. */
+rn_status rn_remove_folder(const char *path, rn_error *err);
+
+/* dir + "/" + name in a new string; NULL when memory is short. Freed with free. */
+char *rn_path_join(const char *dir, const char *name);
+
+#endif

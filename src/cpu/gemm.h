@@ -1,0 +1,25 @@
+/*
+ * Dense products of the CPU: which library, or which of the project's own kernels, stands
+ * behind the slot gemm of an execution handle. matvec is always the project's own.
+ */
+#ifndef RN_CPU_GEMM_H
+#define RN_CPU_GEMM_H
+
+#include "kernels/exec.h"
+
+/* Bytes of each thread's scratch that the own product packs into. */
+#define RN_GEMM_SCRATCH ((size_t)480 << 10)
+
+/*
+ * Fills x->k.gemm, x->gemm, x->gemm_free and x->gemm_name from x->cpu and x->threads, and
+ * makes sure of the scratch that the own kernels need. To be called once per handle,
+ * after its table was picked. The environment variable RN_GEMM=own|dnnl overrides the
+ * choice for measurements: RN_EINVAL for another value, RN_EUNSUPPORTED for dnnl where it
+ * is not there. Free with x->gemm_free(x->gemm) when gemm_free is not NULL.
+ */
+rn_status rn_gemm_open(rn_exec *x, rn_error *err);
+
+/* The same with the choice as an argument: "own", "dnnl", or NULL for the best. */
+rn_status rn_gemm_open_as(rn_exec *x, const char *choice, rn_error *err);
+
+#endif

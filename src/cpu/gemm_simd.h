@@ -1,0 +1,177 @@
+/*
+ * The project's own dense product, C = op(A) op(B) + beta C: blocks of B, and of A where its
+ * rows are not good to read in place, are packed into each thread's scratch and multiplied by
+ * the register tiles of tile_simd.h. Every element is summed over blocks of the depth in
+ * order, so its bits depend on its row of A, its column of B and k alone: not on the number
+ * of rows, columns or threads. Included after simd_ISA.h.
+ */
+#ifndef RN_CPU_GEMM_SIMD_H
+#define RN_CPU_GEMM_SIMD_H
+
+#include "cpu/gemm.h"
+#include "cpu/tile_simd.h"
+#include "cpu/variants.h"
+
+#include <assert.h>
+#include <math.h>
+
+/* Columns of a register tile, and of a packed panel of B. */
+#define PANEL (TILE_VECS * VW)
+
+/* A block of B (BLOCK_DEPTH x BLOCK_COLS) and one of A fill about half of a second-level cache of
+   1 MiB. BLOCK_COLS is a multiple of PANEL, BLOCK_ROWS of TILE_ROWS, of both instruction sets. */
+enum { BLOCK_DEPTH = 256, BLOCK_COLS = 384, BLOCK_ROWS = 96 };
+static_assert(BLOCK_COLS % PANEL == 0 && BLOCK_ROWS % TILE_ROWS == 0, "blocks of whole tiles");
+static_assert(sizeof(float) * BLOCK_DEPTH * (BLOCK_COLS + BLOCK_ROWS) <= RN_GEMM_SCRATCH,
+              "packed blocks fit into the scratch");
+
+/* The product with general strides: element i, k of op(A) is a[i * a_row + k * a_depth], element
+   k, j of op(B) is b[k * b_depth + j * b_col]. One stride of each is 1. */
+typedef struct product {
+    size_t m, n, k;
+    const float *a, *b;
+    size_t a_row, a_depth, b_depth, b_col;
+    float beta;
+    float *c;
+    size_t ldc;
+} product;
+
+static inline size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline size_t round_up(size_t n, size_t step)
+{
+    return (n + step - 1) / step * step;
+}
+
+static void copy_rows(size_t rows, size_t cols, const float *from, size_t ld, float *to,
+                      size_t ldt)
+{
+    for (size_t r = 0; r < rows; r++, from += ld, to += ldt) {
+        size_t c = 0;
+        for (; c + VW <= cols; c += VW) vf_store(to + c, vf_load(from + c));
+        if (c < cols) vf_store_n(to + c, cols - c, vf_load_n(from + c, cols - c));
+    }
+}
+
+/* Panels of PANEL columns one behind the other, each [depth][PANEL]. */
+static void pack_b(const product *p, size_t k0, size_t depth, size_t j0, size_t cols, float *to)
+{
+    for (size_t j = 0; j < cols; j += PANEL, to += depth * PANEL) {
+        const float *from = p->b + k0 * p->b_depth + (j0 + j) * p->b_col;
+        const size_t width = least(PANEL, cols - j);
+        if (p->b_col == 1)
+            copy_rows(depth, width, from, p->b_depth, to, PANEL);
+        else
+            tile_transpose(width, depth, from, p->b_col, to, PANEL);
+    }
+}
+
+/* [depth][BLOCK_ROWS] */
+static void pack_a(const product *p, size_t i0, size_t rows, size_t k0, size_t depth, float *to)
+{
+    const float *from = p->a + i0 * p->a_row + k0 * p->a_depth;
+    if (p->a_row == 1)
+        copy_rows(depth, rows, from, p->a_depth, to, BLOCK_ROWS);
+    else
+        tile_transpose(rows, depth, from, p->a_row, to, BLOCK_ROWS);
+}
+
+/* Rows of a packed block of B times rows [i0, i0 + rows) of A into C. */
+static void multiply_rows(const product *p, size_t i0, size_t rows, size_t k0, size_t depth,
+                          size_t j0, size_t cols, const float *packed, float *space)
+{
+    const bool in_place = p->a_depth == 1;
+    const float *a = p->a + i0 * p->a_row + k0;
+    if (!in_place) {
+        pack_a(p, i0, rows, k0, depth, space);
+        a = space;
+    }
+    const tile_out out = {.beta = k0 == 0 ? p->beta : 1.0f};
+    for (size_t j = 0; j < cols; j += PANEL, packed += depth * PANEL) {
+        float *c = p->c + i0 * p->ldc + j0 + j;
+        const size_t width = least(PANEL, cols - j);
+        if (in_place)
+            tile_product(rows, width, depth, a, p->a_row, 1, packed, PANEL, c, p->ldc, out);
+        else
+            tile_product(rows, width, depth, a, 1, BLOCK_ROWS, packed, PANEL, c, p->ldc, out);
+    }
+}
+
+/* C in the rectangle of rows [i0, i1) and columns [j0, j1). */
+static void multiply_block(const product *p, size_t i0, size_t i1, size_t j0, size_t j1,
+                           float *scratch)
+{
+    const size_t blocks = (p->k + BLOCK_DEPTH - 1) / BLOCK_DEPTH;
+    const size_t step = round_up((p->k + blocks - 1) / blocks, 8);
+    float *space = scratch + BLOCK_DEPTH * BLOCK_COLS;
+    for (size_t j = j0; j < j1; j += BLOCK_COLS) {
+        const size_t cols = least(BLOCK_COLS, j1 - j);
+        for (size_t k = 0; k < p->k; k += step) {
+            const size_t depth = least(step, p->k - k);
+            pack_b(p, k, depth, j, cols, scratch);
+            for (size_t i = i0; i < i1; i += BLOCK_ROWS)
+                multiply_rows(p, i, least(BLOCK_ROWS, i1 - i), k, depth, j, cols, scratch,
+                              space);
+        }
+    }
+}
+
+/* How C is cut into rectangles, one a thread. */
+typedef struct grid {
+    size_t down, across; /* rectangles */
+    size_t rows, cols;   /* of each, the last ones less */
+} grid;
+
+/* The cut whose largest rectangle costs least: its products, and the packing of its columns of B
+   and rows of A, which cost about as much as 12 and 4 of them. */
+static grid choose_grid(size_t m, size_t n, size_t threads)
+{
+    grid best = {1, 1, m, n};
+    double least_cost = HUGE_VAL;
+    for (size_t down = 1; down <= threads; down++) {
+        if (threads % down) continue;
+        grid g = {.down = down, .across = threads / down};
+        g.rows = round_up((m + g.down - 1) / g.down, TILE_ROWS);
+        g.cols = round_up((n + g.across - 1) / g.across, PANEL);
+        double rows = (double)least(g.rows, m), cols = (double)least(g.cols, n);
+        double cost = rows * cols + 12.0 * cols + 4.0 * rows;
+        if (cost >= least_cost) continue;
+        least_cost = cost;
+        best = g;
+    }
+    return best;
+}
+
+static void scale_matrix(size_t m, size_t n, float beta, float *c, size_t ldc)
+{
+    if (beta != 0.0f) return;
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < n; j++) c[i * ldc + j] = 0.0f;
+}
+
+void RN_VARIANT(gemm)(rn_exec *x, bool ta, bool tb, size_t m, size_t n, size_t k,
+                      const float *a, size_t lda, const float *b, size_t ldb, float beta,
+                      float *c, size_t ldc)
+{
+    if (m == 0 || n == 0) return;
+    if (k == 0) {
+        scale_matrix(m, n, beta, c, ldc);
+        return;
+    }
+    const product p = {m,   n, k, a, b, ta ? 1 : lda, ta ? lda : 1, tb ? 1 : ldb, tb ? ldb : 1,
+                       beta, c, ldc};
+    const int threads = rn_exec_parallel(x, m * n / 32 * k);
+    const grid g = choose_grid(m, n, (size_t)threads);
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (size_t t = 0; t < g.down * g.across; t++) {
+        const size_t i = t / g.across * g.rows, j = t % g.across * g.cols;
+        if (i < m && j < n)
+            multiply_block(&p, i, least(i + g.rows, m), j, least(j + g.cols, n),
+                           rn_exec_scratch(x));
+    }
+}
+
+#endif

@@ -1,0 +1,72 @@
+/* What the element-wise and row-wise kernels share: vectors whose last one may be short,
+   work in blocks, and the walk over column sums. Included after simd_ISA.h. */
+#ifndef RN_CPU_LOOP_SIMD_H
+#define RN_CPU_LOOP_SIMD_H
+
+#include "cpu/variants.h"
+#include "kernels/exec.h"
+
+/* Elements that a thread takes at a time from a long array: 16 KiB. */
+#define BLOCK ((size_t)4096)
+
+/* A column sum runs over this many rows before it is added to the total: two levels keep
+   the rounding error of thousands of rows small. */
+#define ROW_BLOCK ((size_t)64)
+
+/* Column sums are taken for this many columns at a time, in registers. */
+#define SLAB_VECS 4
+#define SLAB      ((size_t)SLAB_VECS * VW)
+
+#ifdef __clang__
+#    define RN_UNROLL_SLAB _Pragma("clang loop unroll(full)")
+#else
+#    define RN_UNROLL_SLAB _Pragma("GCC unroll 4")
+#endif
+
+/* The next vector of an array with `left` floats left; zeros behind its end. */
+static inline vf vf_get(const float *p, size_t left)
+{
+    return left >= VW ? vf_load(p) : vf_load_n(p, left);
+}
+
+static inline void vf_put(float *p, size_t left, vf v)
+{
+    if (left >= VW) vf_store(p, v);
+    else vf_store_n(p, left, v);
+}
+
+/* Zeros in the lanes beyond the array's end. */
+static inline vf vf_valid(vf v, size_t left)
+{
+    return left >= VW ? v : vf_blend_n(left, v, vf_zero());
+}
+
+static inline size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline size_t blocks_of(size_t n, size_t block)
+{
+    return (n + block - 1) / block;
+}
+
+/* Floats in vector j of a slab of `width` columns: 0..VW. */
+static inline size_t slab_part(size_t width, int j)
+{
+    size_t from = (size_t)j * VW;
+    return width <= from ? 0 : smaller(width - from, VW);
+}
+
+/* to[0..width) += the sums of a slab. */
+static inline void slab_add(float *to, size_t width, const vf sum[SLAB_VECS])
+{
+    RN_UNROLL_SLAB for (int j = 0; j < SLAB_VECS; j++)
+    {
+        size_t n = slab_part(width, j);
+        float *at = to + j * VW;
+        if (n) vf_put(at, n, vf_add(vf_get(at, n), sum[j]));
+    }
+}
+
+#endif

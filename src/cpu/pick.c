@@ -1,0 +1,73 @@
+/* Which variant fills which slot: references, then the slots that AVX2 has, then those
+   that AVX-512 has. A slot that a variant does not name keeps what was below it. */
+#include "cpu/cpu.h"
+#include "cpu/variants.h"
+
+#if defined(__x86_64__)
+
+static void pick_avx2(rn_kernels *k)
+{
+    k->norm_fwd = rn_norm_fwd_avx2;
+    k->norm_bwd = rn_norm_bwd_avx2;
+    k->headnorm_fwd = rn_headnorm_fwd_avx2;
+    k->headnorm_bwd = rn_headnorm_bwd_avx2;
+    k->act_fwd = rn_act_fwd_avx2;
+    k->act_bwd = rn_act_bwd_avx2;
+    k->glu_fwd = rn_glu_fwd_avx2;
+    k->glu_bwd = rn_glu_bwd_avx2;
+    k->rotary = rn_rotary_avx2;
+    k->scale_rows = rn_scale_rows_avx2;
+    k->bias_fwd = rn_bias_fwd_avx2;
+    k->bias_bwd = rn_bias_bwd_avx2;
+    k->embed_fwd = rn_embed_fwd_avx2;
+    k->embed_bwd = rn_embed_bwd_avx2;
+    k->xent_fwd = rn_xent_fwd_avx2;
+    k->xent_bwd = rn_xent_bwd_avx2;
+    k->dropout = rn_dropout_avx2;
+    k->axpby = rn_axpby_avx2;
+    k->sumsq = rn_sumsq_avx2;
+    k->adamw = rn_adamw_avx2;
+    k->retention_fwd = rn_retention_fwd_avx2;
+    k->retention_step = rn_retention_step_avx2;
+    k->retention_bwd = rn_retention_bwd_avx2;
+}
+
+static void pick_avx512(rn_kernels *k)
+{
+    k->norm_fwd = rn_norm_fwd_avx512;
+    k->norm_bwd = rn_norm_bwd_avx512;
+    k->headnorm_fwd = rn_headnorm_fwd_avx512;
+    k->headnorm_bwd = rn_headnorm_bwd_avx512;
+    k->act_fwd = rn_act_fwd_avx512;
+    k->act_bwd = rn_act_bwd_avx512;
+    k->glu_fwd = rn_glu_fwd_avx512;
+    k->glu_bwd = rn_glu_bwd_avx512;
+    k->rotary = rn_rotary_avx512;
+    k->scale_rows = rn_scale_rows_avx512;
+    k->bias_fwd = rn_bias_fwd_avx512;
+    k->bias_bwd = rn_bias_bwd_avx512;
+    k->embed_fwd = rn_embed_fwd_avx512;
+    k->embed_bwd = rn_embed_bwd_avx512;
+    k->xent_fwd = rn_xent_fwd_avx512;
+    k->xent_bwd = rn_xent_bwd_avx512;
+    k->dropout = rn_dropout_avx512;
+    k->axpby = rn_axpby_avx512;
+    k->sumsq = rn_sumsq_avx512;
+    k->adamw = rn_adamw_avx512;
+    k->retention_fwd = rn_retention_fwd_avx512;
+    k->retention_step = rn_retention_step_avx512;
+    k->retention_bwd = rn_retention_bwd_avx512;
+}
+
+#endif
+
+void rn_kernels_pick(rn_kernels *k, unsigned cpu)
+{
+    rn_kernels_ref(k);
+#if defined(__x86_64__)
+    if (cpu & RN_CPU_AVX2) pick_avx2(k);
+    if (cpu & RN_CPU_AVX512) pick_avx512(k);
+#else
+    (void)cpu;
+#endif
+}

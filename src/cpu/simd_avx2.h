@@ -1,0 +1,251 @@
+/* Vectors of 8 floats for the kernels that are written once for every instruction set
+   (NAME_simd.h) and compiled into NAME_avx2.c. */
+#ifndef RN_CPU_SIMD_H
+#define RN_CPU_SIMD_H
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RN_VARIANT(op) rn_##op##_avx2
+#define VW             8 /* floats in a vector */
+/* Register tile of tile_simd.h: 6 rows of 2 vectors use 15 of the 16 registers. */
+#define TILE_ROWS 6
+#define TILE_VECS 2
+
+typedef __m256 vf;
+
+static inline vf vf_zero(void)
+{
+    return _mm256_setzero_ps();
+}
+
+static inline vf vf_set1(float x)
+{
+    return _mm256_set1_ps(x);
+}
+
+static inline vf vf_load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+
+static inline void vf_store(float *p, vf v)
+{
+    _mm256_storeu_ps(p, v);
+}
+
+static inline __m256i vf_first(size_t n)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), lane);
+}
+
+/* The first n (0..VW) floats, zeros behind; nothing beyond them is touched. */
+static inline vf vf_load_n(const float *p, size_t n)
+{
+    return _mm256_maskload_ps(p, vf_first(n));
+}
+
+static inline void vf_store_n(float *p, size_t n, vf v)
+{
+    _mm256_maskstore_ps(p, vf_first(n), v);
+}
+
+static inline vf vf_add(vf a, vf b)
+{
+    return _mm256_add_ps(a, b);
+}
+
+static inline vf vf_sub(vf a, vf b)
+{
+    return _mm256_sub_ps(a, b);
+}
+
+static inline vf vf_mul(vf a, vf b)
+{
+    return _mm256_mul_ps(a, b);
+}
+
+static inline vf vf_div(vf a, vf b)
+{
+    return _mm256_div_ps(a, b);
+}
+
+static inline vf vf_sqrt(vf a)
+{
+    return _mm256_sqrt_ps(a);
+}
+
+/* a b + c and c - a b, rounded once. */
+static inline vf vf_fma(vf a, vf b, vf c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+
+static inline vf vf_fnma(vf a, vf b, vf c)
+{
+    return _mm256_fnmadd_ps(a, b, c);
+}
+
+static inline vf vf_max(vf a, vf b)
+{
+    return _mm256_max_ps(a, b);
+}
+
+static inline vf vf_min(vf a, vf b)
+{
+    return _mm256_min_ps(a, b);
+}
+
+static inline vf vf_abs(vf a)
+{
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
+}
+
+/* a > b ? x : y, per lane. */
+static inline vf vf_select_gt(vf a, vf b, vf x, vf y)
+{
+    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_GT_OQ));
+}
+
+/* To the nearest integer, ties to even. */
+static inline vf vf_round(vf a)
+{
+    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* 2^n for integral n in -126..127, by the exponent field. */
+static inline vf vf_pow2(vf n)
+{
+    __m256i e = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(e, 23));
+}
+
+/* a 2^n for integral n that keeps the result in range or flushes it to 0 or infinity: in
+   two halves, so that neither power leaves the exponent's range. */
+static inline vf vf_scale2(vf a, vf n)
+{
+    n = vf_min(vf_max(n, vf_set1(-252.0f)), vf_set1(254.0f));
+    vf half = vf_round(vf_mul(n, vf_set1(0.5f)));
+    return vf_mul(vf_mul(a, vf_pow2(half)), vf_pow2(vf_sub(n, half)));
+}
+
+static inline float vf_sum(vf a)
+{
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    s = _mm_add_ss(s, _mm_movehdup_ps(s));
+    return _mm_cvtss_f32(s);
+}
+
+static inline float vf_hmax(vf a)
+{
+    __m128 s = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+    s = _mm_max_ss(s, _mm_movehdup_ps(s));
+    return _mm_cvtss_f32(s);
+}
+
+/* The first n lanes of a, the others of b. */
+static inline vf vf_blend_n(size_t n, vf a, vf b)
+{
+    return _mm256_blendv_ps(b, a, _mm256_castsi256_ps(vf_first(n)));
+}
+
+/* The first n (0..VW/2) floats, each twice: factors of adjacent pairs. */
+static inline vf vf_load_twice(const float *p, size_t n)
+{
+    const __m256i twice = _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3);
+    return _mm256_permutevar8x32_ps(vf_load_n(p, n), twice);
+}
+
+static inline vf vf_swap_pairs(vf a)
+{
+    return _mm256_permute_ps(a, 0xb1);
+}
+
+/* a b - c in even lanes, a b + c in odd ones. */
+static inline vf vf_fmaddsub(vf a, vf b, vf c)
+{
+    return _mm256_fmaddsub_ps(a, b, c);
+}
+
+/* Vectors of VW/2 doubles, for sums that must not lose or overflow. */
+typedef __m256d vd;
+
+static inline vd vd_zero(void)
+{
+    return _mm256_setzero_pd();
+}
+
+static inline vd vd_low(vf a)
+{
+    return _mm256_cvtps_pd(_mm256_castps256_ps128(a));
+}
+
+static inline vd vd_high(vf a)
+{
+    return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1));
+}
+
+static inline vd vd_add(vd a, vd b)
+{
+    return _mm256_add_pd(a, b);
+}
+
+static inline vd vd_fma(vd a, vd b, vd c)
+{
+    return _mm256_fmadd_pd(a, b, c);
+}
+
+static inline double vd_sum(vd a)
+{
+    __m128d s = _mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(s, _mm_unpackhi_pd(s, s)));
+}
+
+/* Vectors of VW/2 words of 32 bits, each in a lane of 64 whose upper half is scratch:
+   what Philox multiplies. */
+typedef __m256i vq;
+
+static inline vq vq_set1(uint32_t x)
+{
+    return _mm256_set1_epi64x(x);
+}
+
+/* base + 0, 2, 1, 3: the order that vf_from_words undoes. */
+static inline vq vq_counters(uint32_t base)
+{
+    return _mm256_add_epi32(_mm256_set1_epi64x(base), _mm256_setr_epi64x(0, 2, 1, 3));
+}
+
+/* The 64-bit products of the lower halves. */
+static inline vq vq_mul(vq a, vq b)
+{
+    return _mm256_mul_epu32(a, b);
+}
+
+static inline vq vq_upper(vq a)
+{
+    return _mm256_srli_epi64(a, 32);
+}
+
+static inline vq vq_xor3(vq a, vq b, vq c)
+{
+    return _mm256_xor_si256(_mm256_xor_si256(a, b), c);
+}
+
+/* Of the words w[0..3] of VW/2 counters: the upper 24 bits of each as a uniform in [0,
+   1), in the order of counters, then words. */
+static inline void vf_from_words(vf out[2], const vq w[4])
+{
+    vq a = _mm256_blend_epi32(w[0], _mm256_slli_epi64(w[1], 32), 0xaa);
+    vq b = _mm256_blend_epi32(w[2], _mm256_slli_epi64(w[3], 32), 0xaa);
+    vq first = _mm256_unpacklo_epi64(a, b), second = _mm256_unpackhi_epi64(a, b);
+    vf unit = vf_set1(0x1p-24f);
+    out[0] = vf_mul(_mm256_cvtepi32_ps(_mm256_srli_epi32(first, 8)), unit);
+    out[1] = vf_mul(_mm256_cvtepi32_ps(_mm256_srli_epi32(second, 8)), unit);
+}
+
+#endif

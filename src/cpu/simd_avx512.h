@@ -1,0 +1,236 @@
+/* Vectors of 16 floats for the kernels that are written once for every instruction set
+   (NAME_simd.h) and compiled into NAME_avx512.c. */
+#ifndef RN_CPU_SIMD_H
+#define RN_CPU_SIMD_H
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RN_VARIANT(op) rn_##op##_avx512
+#define VW             16 /* floats in a vector */
+/* Register tile of tile_simd.h: 8 rows of 3 vectors use 28 of the 32 registers; the best
+   of 6x4, 8x3, 12x2 and 14x2 with gcc and clang for depths of 32 to 256. */
+#define TILE_ROWS 8
+#define TILE_VECS 3
+
+typedef __m512 vf;
+
+static inline vf vf_zero(void)
+{
+    return _mm512_setzero_ps();
+}
+
+static inline vf vf_set1(float x)
+{
+    return _mm512_set1_ps(x);
+}
+
+static inline vf vf_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+
+static inline void vf_store(float *p, vf v)
+{
+    _mm512_storeu_ps(p, v);
+}
+
+static inline __mmask16 vf_first(size_t n)
+{
+    return (__mmask16)((1u << n) - 1u);
+}
+
+/* The first n (0..VW) floats, zeros behind; nothing beyond them is touched. */
+static inline vf vf_load_n(const float *p, size_t n)
+{
+    return _mm512_maskz_loadu_ps(vf_first(n), p);
+}
+
+static inline void vf_store_n(float *p, size_t n, vf v)
+{
+    _mm512_mask_storeu_ps(p, vf_first(n), v);
+}
+
+static inline vf vf_add(vf a, vf b)
+{
+    return _mm512_add_ps(a, b);
+}
+
+static inline vf vf_sub(vf a, vf b)
+{
+    return _mm512_sub_ps(a, b);
+}
+
+static inline vf vf_mul(vf a, vf b)
+{
+    return _mm512_mul_ps(a, b);
+}
+
+static inline vf vf_div(vf a, vf b)
+{
+    return _mm512_div_ps(a, b);
+}
+
+static inline vf vf_sqrt(vf a)
+{
+    return _mm512_sqrt_ps(a);
+}
+
+/* a b + c and c - a b, rounded once. */
+static inline vf vf_fma(vf a, vf b, vf c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+static inline vf vf_fnma(vf a, vf b, vf c)
+{
+    return _mm512_fnmadd_ps(a, b, c);
+}
+
+static inline vf vf_max(vf a, vf b)
+{
+    return _mm512_max_ps(a, b);
+}
+
+static inline vf vf_min(vf a, vf b)
+{
+    return _mm512_min_ps(a, b);
+}
+
+static inline vf vf_abs(vf a)
+{
+    return _mm512_abs_ps(a);
+}
+
+/* a > b ? x : y, per lane. */
+static inline vf vf_select_gt(vf a, vf b, vf x, vf y)
+{
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x);
+}
+
+/* To the nearest integer, ties to even. */
+static inline vf vf_round(vf a)
+{
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* a 2^n for integral n that keeps the result in range or flushes it to 0 or infinity. */
+static inline vf vf_scale2(vf a, vf n)
+{
+    return _mm512_scalef_ps(a, n);
+}
+
+static inline float vf_sum(vf a)
+{
+    return _mm512_reduce_add_ps(a);
+}
+
+static inline float vf_hmax(vf a)
+{
+    return _mm512_reduce_max_ps(a);
+}
+
+/* The first n lanes of a, the others of b. */
+static inline vf vf_blend_n(size_t n, vf a, vf b)
+{
+    return _mm512_mask_blend_ps(vf_first(n), b, a);
+}
+
+/* The first n (0..VW/2) floats, each twice: factors of adjacent pairs. */
+static inline vf vf_load_twice(const float *p, size_t n)
+{
+    const __m512i twice =
+        _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+    return _mm512_permutexvar_ps(twice, vf_load_n(p, n));
+}
+
+static inline vf vf_swap_pairs(vf a)
+{
+    return _mm512_permute_ps(a, 0xb1);
+}
+
+/* a b - c in even lanes, a b + c in odd ones. */
+static inline vf vf_fmaddsub(vf a, vf b, vf c)
+{
+    return _mm512_fmaddsub_ps(a, b, c);
+}
+
+/* Vectors of VW/2 doubles, for sums that must not lose or overflow. */
+typedef __m512d vd;
+
+static inline vd vd_zero(void)
+{
+    return _mm512_setzero_pd();
+}
+
+static inline vd vd_low(vf a)
+{
+    return _mm512_cvtps_pd(_mm512_castps512_ps256(a));
+}
+
+static inline vd vd_high(vf a)
+{
+    return _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1));
+}
+
+static inline vd vd_add(vd a, vd b)
+{
+    return _mm512_add_pd(a, b);
+}
+
+static inline vd vd_fma(vd a, vd b, vd c)
+{
+    return _mm512_fmadd_pd(a, b, c);
+}
+
+static inline double vd_sum(vd a)
+{
+    return _mm512_reduce_add_pd(a);
+}
+
+/* Vectors of VW/2 words of 32 bits, each in a lane of 64 whose upper half is scratch:
+   what Philox multiplies. */
+typedef __m512i vq;
+
+static inline vq vq_set1(uint32_t x)
+{
+    return _mm512_set1_epi64(x);
+}
+
+/* base + 0, 4, 1, 5, 2, 6, 3, 7: the order that vf_from_words undoes. */
+static inline vq vq_counters(uint32_t base)
+{
+    const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
+    return _mm512_add_epi32(_mm512_set1_epi64(base), order);
+}
+
+/* The 64-bit products of the lower halves. */
+static inline vq vq_mul(vq a, vq b)
+{
+    return _mm512_mul_epu32(a, b);
+}
+
+static inline vq vq_upper(vq a)
+{
+    return _mm512_srli_epi64(a, 32);
+}
+
+static inline vq vq_xor3(vq a, vq b, vq c)
+{
+    return _mm512_ternarylogic_epi64(a, b, c, 0x96);
+}
+
+/* Of the words w[0..3] of VW/2 counters: the upper 24 bits of each as a uniform in [0,
+   1), in the order of counters, then words. */
+static inline void vf_from_words(vf out[2], const vq w[4])
+{
+    vq a = _mm512_mask_blend_epi32(0xaaaa, w[0], _mm512_slli_epi64(w[1], 32));
+    vq b = _mm512_mask_blend_epi32(0xaaaa, w[2], _mm512_slli_epi64(w[3], 32));
+    vq first = _mm512_unpacklo_epi64(a, b), second = _mm512_unpackhi_epi64(a, b);
+    vf unit = vf_set1(0x1p-24f);
+    out[0] = vf_mul(_mm512_cvtepi32_ps(_mm512_srli_epi32(first, 8)), unit);
+    out[1] = vf_mul(_mm512_cvtepi32_ps(_mm512_srli_epi32(second, 8)), unit);
+}
+
+#endif

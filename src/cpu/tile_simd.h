@@ -1,0 +1,147 @@
+/*
+ * Small matrix products from cache: C = beta C + scale (A B), with A read element by
+ * element (any strides, so transposed operands need no copy) and B and C in rows of
+ * vectors. The building block of retention and of the project's own GEMM. Included after
+ * simd_ISA.h.
+ */
+#ifndef RN_CPU_TILE_SIMD_H
+#define RN_CPU_TILE_SIMD_H
+
+#ifdef __clang__
+#    define RN_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#    define RN_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+/* What becomes of the product. A zero-initialised one with beta 0 stores it as it is. */
+typedef struct tile_out {
+    float beta;             /* C is multiplied by it first; 0: C may be uninitialised */
+    const float *row_scale; /* row i of the product is multiplied by row_scale[i] */
+    const float *mask;      /* and element i, j by mask[i * ldm + j] */
+    size_t ldm;
+} tile_out;
+
+/* One register tile: rows x vecs vectors (both compile-time constants at every call), the
+   last vector holding `tail` floats. Element i, k of A is a[i * ar + k * ac]. */
+static inline __attribute__((always_inline)) void
+tile_registers(const int rows, const int vecs, size_t tail, size_t depth, const float *a,
+               size_t ar, size_t ac, const float *b, size_t ldb, float *c, size_t ldc,
+               const tile_out *out)
+{
+    vf acc[TILE_ROWS][TILE_VECS];
+    RN_UNROLL for (int i = 0; i < rows; i++)
+    {
+        RN_UNROLL for (int j = 0; j < vecs; j++) acc[i][j] = vf_zero();
+    }
+    const size_t last = (size_t)(vecs - 1) * VW;
+    for (size_t k = 0; k < depth; k++) {
+        vf row[TILE_VECS];
+        RN_UNROLL for (int j = 0; j < vecs - 1; j++) row[j] = vf_load(b + j * VW);
+        row[vecs - 1] = tail == VW ? vf_load(b + last) : vf_load_n(b + last, tail);
+        RN_UNROLL for (int i = 0; i < rows; i++)
+        {
+            vf x = vf_set1(a[(size_t)i * ar]);
+            RN_UNROLL for (int j = 0; j < vecs; j++) acc[i][j] =
+                vf_fma(x, row[j], acc[i][j]);
+        }
+        a += ac;
+        b += ldb;
+    }
+    RN_UNROLL for (int i = 0; i < rows; i++)
+    {
+        float *to = c + (size_t)i * ldc;
+        vf scale = vf_set1(out->row_scale ? out->row_scale[i] : 1.0f);
+        RN_UNROLL for (int j = 0; j < vecs; j++)
+        {
+            size_t n = j == vecs - 1 ? tail : VW;
+            vf v = vf_mul(acc[i][j], scale);
+            if (out->mask) {
+                const float *m = out->mask + (size_t)i * out->ldm + j * VW;
+                v = vf_mul(v, vf_load_n(m, n));
+            }
+            if (out->beta != 0.0f)
+                v = vf_fma(vf_set1(out->beta), vf_load_n(to + j * VW, n), v);
+            if (n == VW) vf_store(to + j * VW, v);
+            else vf_store_n(to + j * VW, n, v);
+        }
+    }
+}
+
+/* A row block of any width: register tiles of TILE_VECS vectors and what is left of them.
+   One vector more than a tile is cut into two tiles that both keep the multipliers busy.
+ */
+static inline __attribute__((always_inline)) void
+tile_row_block(const int rows, size_t n, size_t depth, const float *a, size_t ar,
+               size_t ac, const float *b, size_t ldb, float *c, size_t ldc, tile_out out)
+{
+    while (n > 0) {
+        size_t vecs = (n + VW - 1) / VW;
+        if (vecs > TILE_VECS)
+            vecs = vecs == TILE_VECS + 1 ? (TILE_VECS + 1) / 2 : TILE_VECS;
+        const size_t width = n < vecs * VW ? n : vecs * VW;
+        const size_t tail = width - (vecs - 1) * VW;
+        if (vecs == TILE_VECS && tail == VW)
+            tile_registers(rows, TILE_VECS, VW, depth, a, ar, ac, b, ldb, c, ldc, &out);
+        else if (vecs == TILE_VECS)
+            tile_registers(rows, TILE_VECS, tail, depth, a, ar, ac, b, ldb, c, ldc, &out);
+        else if (TILE_VECS > 2 && vecs == 2)
+            tile_registers(rows, 2, tail, depth, a, ar, ac, b, ldb, c, ldc, &out);
+        else tile_registers(rows, 1, tail, depth, a, ar, ac, b, ldb, c, ldc, &out);
+        if (out.mask) out.mask += width;
+        n -= width;
+        b += width;
+        c += width;
+    }
+}
+
+/* C[m,n] = beta C + scale (A[m,depth] B[depth,n]). The sum over depth runs in order for
+   every element, whatever the tile it falls into. */
+static void tile_product(size_t m, size_t n, size_t depth, const float *a, size_t ar,
+                         size_t ac, const float *b, size_t ldb, float *c, size_t ldc,
+                         tile_out out)
+{
+    while (m > 0) {
+        size_t rows = m >= TILE_ROWS ? TILE_ROWS : m >= 4 ? 4 : m >= 2 ? 2 : 1;
+        switch (rows) {
+        case TILE_ROWS:
+            tile_row_block(TILE_ROWS, n, depth, a, ar, ac, b, ldb, c, ldc, out);
+            break;
+        case 4: tile_row_block(4, n, depth, a, ar, ac, b, ldb, c, ldc, out); break;
+        case 2: tile_row_block(2, n, depth, a, ar, ac, b, ldb, c, ldc, out); break;
+        default: tile_row_block(1, n, depth, a, ar, ac, b, ldb, c, ldc, out);
+        }
+        m -= rows;
+        a += rows * ar;
+        c += rows * ldc;
+        if (out.row_scale) out.row_scale += rows;
+        if (out.mask) out.mask += rows * out.ldm;
+    }
+}
+
+/* to[col][row] = from[row][col] scale[row] for rows x cols floats, in blocks of four by
+ * four. */
+static void tile_transpose(size_t rows, size_t cols, const float *from, size_t ld,
+                           float *to, size_t ldt)
+{
+    size_t r = 0;
+    for (; r + 4 <= rows; r += 4) {
+        size_t c = 0;
+        for (; c + 4 <= cols; c += 4) {
+            const float *f = from + r * ld + c;
+            __m128 x0 = _mm_loadu_ps(f), x1 = _mm_loadu_ps(f + ld);
+            __m128 x2 = _mm_loadu_ps(f + 2 * ld), x3 = _mm_loadu_ps(f + 3 * ld);
+            _MM_TRANSPOSE4_PS(x0, x1, x2, x3);
+            float *t = to + c * ldt + r;
+            _mm_storeu_ps(t, x0);
+            _mm_storeu_ps(t + ldt, x1);
+            _mm_storeu_ps(t + 2 * ldt, x2);
+            _mm_storeu_ps(t + 3 * ldt, x3);
+        }
+        for (; c < cols; c++)
+            for (size_t i = r; i < r + 4; i++) to[c * ldt + i] = from[i * ld + c];
+    }
+    for (; r < rows; r++)
+        for (size_t c = 0; c < cols; c++) to[c * ldt + r] = from[r * ld + c];
+}
+
+#endif

@@ -1,0 +1,39 @@
+/* The execution handle's scratch and its decision when to go parallel. Opening and
+   closing a handle is the backend's work. */
+#include "kernels/exec.h"
+
+#include "core/arena.h"
+
+#include <omp.h>
+
+/* Below this many elementary operations one thread is faster than waking another: about
+   5 microseconds against about 4 operations a nanosecond. */
+#define PARALLEL_WORK ((size_t)20000)
+
+rn_status rn_exec_reserve(rn_exec *x, size_t bytes, rn_error *err)
+{
+    size_t rounded, total;
+    if (!rn_add_size(&rounded, bytes, RN_ALIGN - 1))
+        return rn_fail_memory(err, "kernel scratch", bytes);
+    rounded &= ~(RN_ALIGN - 1);
+    if (rounded <= x->scratch_bytes) return RN_OK;
+    if (!rn_mul_size(&total, rounded, (size_t)x->threads))
+        return rn_fail_memory(err, "kernel scratch", rounded);
+    void *block;
+    rn_status st = rn_block_alloc(&block, total, "kernel scratch", err);
+    if (st) return st;
+    rn_block_free(x->scratch);
+    x->scratch = block;
+    x->scratch_bytes = rounded;
+    return RN_OK;
+}
+
+void *rn_exec_scratch(const rn_exec *x)
+{
+    return x->scratch + (size_t)omp_get_thread_num() * x->scratch_bytes;
+}
+
+int rn_exec_parallel(const rn_exec *x, size_t work)
+{
+    return work < PARALLEL_WORK ? 1 : x->threads;
+}
