@@ -1,0 +1,148 @@
+/*
+ * The RetNet language model: config, parameters, forward and backward over segments,
+ * decode state. It knows no files: parameters are filled through named tensor views.
+ *
+ *   x = embedding[id] scale (-> norm);  per layer, pre-norm: x = alpha x + mixer(norm x),
+ *   x = alpha x + ffn(norm x); post-norm: x = norm(alpha x + f(x));  -> norm (pre only)
+ *   -> logits = x output^T.
+ */
+#ifndef RN_MODEL_MODEL_H
+#define RN_MODEL_MODEL_H
+
+#include "kernels/exec.h"
+#include "mixers/mixer.h"
+#include "retnet/model.h"
+
+#include <jansson.h>
+
+typedef enum rn_norm_kind { RN_NORM_RMS = 0, RN_NORM_LAYER = 1 } rn_norm_kind;
+typedef enum rn_norm_position { RN_NORM_PRE = 0, RN_NORM_POST = 1 } rn_norm_position;
+typedef enum rn_ffn_kind { RN_FFN_GATED = 0, RN_FFN_PLAIN = 1 } rn_ffn_kind;
+
+/* How parameters begin: xavier as the official code; deepnorm divides the ffn, o and v by
+   (8L)^(1/4); normal is N(0, init_std). Norm weights begin at 1, biases at 0. */
+typedef enum rn_init_kind {
+    RN_INIT_XAVIER = 0,
+    RN_INIT_DEEPNORM = 1,
+    RN_INIT_NORMAL = 2
+} rn_init_kind;
+
+/* Everything that makes two models compute the same from the same parameters. Keys of the
+   native config.json are the names here (mixer's included), see config.c. */
+typedef struct rn_config {
+    rn_mixer_config mixer;
+    size_t vocab_size, layers;
+    rn_ffn_kind ffn;
+    size_t ffn_width;
+    bool ffn_norm;
+    rn_activation activation;
+    rn_norm_kind norm;
+    rn_norm_position norm_position;
+    bool tied;
+    double embedding_scale;
+    bool embedding_norm;
+    double residual_scale; /* alpha */
+    rn_row_norm row_norm;  /* AUTO: torchscale in the parallel form, decay otherwise */
+    double dropout;
+    rn_init_kind init;
+    double init_std;
+} rn_config;
+
+/* Parses native keys over *config as it stands; unknown keys, wrong types and values out of
+   range are errors that name the key. check fills in what follows from other keys (decays,
+   head widths left 0) and then looks whether all agree. */
+rn_status rn_config_apply(rn_config *config, const json_t *keys, rn_error *err);
+rn_status rn_config_set(rn_config *config, const char *assignment, rn_error *err);
+rn_status rn_config_check(rn_config *config, rn_error *err);
+json_t *rn_config_json(const rn_config *config); /* new reference, or NULL */
+rn_config rn_config_defaults(void);
+rn_status rn_config_preset(rn_config *config, const char *name, rn_error *err);
+
+/* The normaliser that `asked` (AUTO: the config's own) means in a form. RN_EINVAL when
+   the form does not have it. */
+rn_status rn_config_row_norm(const rn_config *config, rn_row_norm asked, rn_form form,
+                             rn_row_norm *out, rn_error *err);
+
+/* One parameter: where it lies in a block of floats. Gradients and moments use the same
+   offsets. */
+typedef struct rn_param {
+    char name[80];
+    int dims;
+    size_t shape[2];
+    size_t offset, count; /* floats */
+    bool decay;           /* weight decay applies: matrices */
+    rn_param_spec spec;
+} rn_param;
+
+struct rn_model {
+    rn_exec *x; /* NULL in a description */
+    rn_config config;
+    char dialect[24];
+    rn_param *params;
+    size_t param_count;
+    struct rn_model_at *at; /* the same by role (params.h) */
+    size_t floats;   /* of a block, padding included */
+    float *weights;  /* NULL in a description */
+    char **original; /* [param_count] names in the checkpoint it was opened from, one
+                        block for free(); NULL: the native names */
+    struct rn_run *reader; /* working memory of the model's sessions, made on first use */
+};
+
+/* Lays out the parameters of a checked config; weights are allocated (zero) unless x is
+   NULL. */
+rn_status rn_model_new(rn_model **out, rn_exec *x, const rn_config *config,
+                       rn_error *err);
+void rn_model_init(rn_model *m, uint64_t seed);
+rn_param *rn_model_param(const rn_model *m, const char *name); /* NULL: no such */
+
+/* Floats of the decode state of one sequence, [layers][mixer state], under a resolved row
+   normaliser. Zeros are the empty state. */
+size_t rn_model_state_floats(const rn_model *m, rn_row_norm norm);
+
+/*
+ * Working memory for forward and backward passes of up to max_rows tokens in up to
+ * max_batch sequences. training keeps what the backward pass needs; recompute keeps only
+ * each layer's input and computes the rest again.
+ */
+typedef struct rn_run rn_run;
+typedef struct rn_run_options {
+    size_t max_rows, max_batch;
+    bool training, recompute;
+    double dropout; /* training only */
+    uint64_t dropout_seed;
+} rn_run_options;
+rn_status rn_run_create(rn_run **out, rn_model *m, const rn_run_options *options,
+                        rn_error *err);
+void rn_run_free(rn_run *run);
+
+/* One segment of each of `batch` sequences. Sequence b owns rows first[b]..first[b+1]-1.
+ */
+typedef struct rn_batch {
+    size_t batch;
+    const size_t *first;      /* [batch + 1] */
+    const uint64_t *position; /* [batch] tokens before the segment */
+    const int32_t *ids;       /* [first[batch]], each inside the vocabulary */
+    float *const *state;      /* [batch], read and replaced; NULL: empty, not kept */
+    rn_form form;
+    size_t chunk;             /* 0: the measured choice */
+    rn_row_norm row_norm;     /* resolved, not AUTO */
+    uint64_t dropout_counter; /* distinct for every pass of a training run */
+} rn_batch;
+
+/* Hidden states of all rows; logits, loss and backward refer to the last forward. */
+void rn_run_forward(rn_run *run, const rn_batch *batch);
+
+/* Logits [count][vocab] of rows row..row+count-1. */
+void rn_run_logits(rn_run *run, size_t row, size_t count, float *logits);
+
+/* Sum of cross-entropies (nats) over rows whose target is >= 0. With grad_scale != 0 the
+   gradient of grad_scale times that sum is left for rn_run_backward, and those of the
+   output projection and final norm are added to grads (a block of m->floats). losses
+   (NULL, or [rows]) receives each row's. */
+double rn_run_loss(rn_run *run, const int32_t *targets, float grad_scale, float *grads,
+                   float *losses);
+
+/* Adds the gradients of the last forward and loss to grads. */
+void rn_run_backward(rn_run *run, const rn_batch *batch, float *grads);
+
+#endif
