@@ -1,0 +1,145 @@
+/* The small public functions around a model: making one from a source, its sizes, its
+   config as text, its parameters. Opening and saving are in files of their own. */
+#include "formats/checkpoint.h"
+#include "model/model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static rn_status apply_text(rn_config *config, const char *text, rn_error *err)
+{
+    json_error_t where;
+    json_t *keys = json_loads(text, JSON_REJECT_DUPLICATES, &where);
+    if (!keys)
+        return rn_fail(err, RN_EFORMAT, "config_json: line %d: %s", where.line,
+                       where.text);
+    rn_status st = rn_config_apply(config, keys, err);
+    json_decref(keys);
+    return st;
+}
+
+static rn_status apply_file(rn_config *config, const char *path, const char **dialect,
+                            rn_error *err)
+{
+    json_t *keys;
+    rn_status st = rn_config_read(path, &keys, dialect, err);
+    if (st) return st;
+    st = rn_config_apply(config, keys, err);
+    json_decref(keys);
+    return st;
+}
+
+/* The config that a source means, settings included, checked. */
+static rn_status resolve(rn_config *config, const rn_model_source *source,
+                         const char **dialect, rn_error *err)
+{
+    int given = !!source->preset + !!source->config_path + !!source->config_json;
+    if (given != 1)
+        return rn_fail(err, RN_EINVAL,
+                       "model source: one of preset, config_path and config_json, not %d",
+                       given);
+    rn_status st;
+    *dialect = "native";
+    *config = rn_config_defaults();
+    if (source->preset) st = rn_config_preset(config, source->preset, err);
+    else if (source->config_path)
+        st = apply_file(config, source->config_path, dialect, err);
+    else st = apply_text(config, source->config_json, err);
+    for (size_t i = 0; i < source->settings_count && !st; i++)
+        st = rn_config_set(config, source->settings[i], err);
+    return st ? st : rn_config_check(config, err);
+}
+
+static rn_status make(rn_model **out, rn_exec *x, const rn_model_source *source,
+                      rn_error *err)
+{
+    rn_config config;
+    const char *dialect;
+    rn_model *m;
+    rn_status st = resolve(&config, source, &dialect, err);
+    if (st) return st;
+    st = rn_model_new(&m, x, &config, err);
+    if (st) return st;
+    snprintf(m->dialect, sizeof m->dialect, "%s", dialect);
+    *out = m;
+    return RN_OK;
+}
+
+rn_status rn_model_create(rn_model **out, rn_exec *x, const rn_model_source *source,
+                          uint64_t seed, rn_error *err)
+{
+    rn_model *m;
+    rn_status st = make(&m, x, source, err);
+    if (st) return st;
+    rn_model_init(m, seed);
+    *out = m;
+    return RN_OK;
+}
+
+rn_status rn_model_describe(rn_model **out, const rn_model_source *source, rn_error *err)
+{
+    return make(out, NULL, source, err);
+}
+
+static double flops_per_token(const rn_config *c)
+{
+    double d = (double)c->mixer.width;
+    double ffn = (c->ffn == RN_FFN_GATED ? 3 : 2) * 2.0 * d * (double)c->ffn_width;
+    double layer = c->mixer.kind->flops_per_token(&c->mixer) + ffn;
+    return (double)c->layers * layer + 2.0 * d * (double)c->vocab_size;
+}
+
+/* Of a session's state. */
+static uint64_t state_bytes(const rn_model *m)
+{
+    rn_row_norm norm;
+    if (rn_config_row_norm(&m->config, RN_ROW_NORM_AUTO, RN_FORM_CHUNKWISE, &norm, NULL))
+        return 0; /* the config has no recurrent form */
+    return (uint64_t)rn_model_state_floats(m, norm) * sizeof(float);
+}
+
+void rn_model_info_get(const rn_model *m, rn_model_info *out)
+{
+    *out = (rn_model_info){.weight_bytes = (uint64_t)m->floats * sizeof(float),
+                           .state_bytes = state_bytes(m),
+                           .flops_per_token = flops_per_token(&m->config),
+                           .vocab_size = m->config.vocab_size,
+                           .width = m->config.mixer.width,
+                           .layers = m->config.layers,
+                           .heads = m->config.mixer.heads};
+    memcpy(out->dialect, m->dialect, sizeof out->dialect);
+    for (size_t i = 0; i < m->param_count; i++) out->parameters += m->params[i].count;
+}
+
+char *rn_model_config_json(const rn_model *m)
+{
+    json_t *keys = rn_config_json(&m->config);
+    char *text = keys ? json_dumps(keys, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) : NULL;
+    json_decref(keys);
+    return text;
+}
+
+const double *rn_model_decays(const rn_model *m)
+{
+    return m->config.mixer.decays;
+}
+
+size_t rn_model_tensor_count(const rn_model *m)
+{
+    return m->param_count;
+}
+
+rn_model_tensor rn_model_tensor_at(const rn_model *m, size_t index)
+{
+    const rn_param *p = &m->params[index];
+    return (rn_model_tensor){.name = p->name,
+                             .dims = p->dims,
+                             .shape = {p->shape[0], p->shape[1]},
+                             .data = m->weights ? m->weights + p->offset : NULL};
+}
+
+const char *rn_model_tensor_original_name(const rn_model *m, size_t index)
+{
+    return m->original ? m->original[index] : m->params[index].name;
+}

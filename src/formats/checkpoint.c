@@ -1,0 +1,229 @@
+/* Opening a checkpoint: its config is read and recognised, its tensors are put under the
+   dialect's names, and what is asked for is remembered. */
+#define _POSIX_C_SOURCE 200809L
+#include "formats/checkpoint.h"
+
+#include "core/file.h"
+#include "formats/dialect.h"
+#include "formats/json.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_NAME 256
+#define BLOCK    4096 /* floats compared at once */
+
+struct rn_checkpoint {
+    char *config_path;
+    json_t *stored; /* the config as the file has it */
+    json_t *native;
+    rn_weights *weights;
+    rn_source source;
+    const rn_dialect *dialect;
+    bool *taken;          /* [rn_weights_count] */
+    const char **unknown; /* keys, up to NULL */
+    char name[MAX_NAME];  /* of the last question */
+};
+
+void rn_checkpoint_close(rn_checkpoint *c)
+{
+    if (!c) return;
+    json_decref(c->stored);
+    json_decref(c->native);
+    rn_weights_close(c->weights);
+    free(c->config_path);
+    free(c->taken);
+    free((void *)c->unknown);
+    free(c);
+}
+
+/* config.json in a folder, or beside a file. */
+static char *config_beside(const char *path)
+{
+    if (rn_path_is_folder(path)) return rn_path_join(path, "config.json");
+    const char *slash = strrchr(path, '/');
+    if (!slash) return strdup("config.json");
+    size_t length = (size_t)(slash - path) + 1;
+    char *folder = strndup(path, length);
+    char *joined = folder ? rn_path_join(folder, "config.json") : NULL;
+    free(folder);
+    return joined;
+}
+
+/* Where a native name lies among the weights, or RN_NO_WEIGHT. */
+static size_t find(const rn_checkpoint *c, const char *native)
+{
+    char stored[MAX_NAME];
+    if (!c->dialect->tensor_name(&c->source, native, stored, sizeof stored))
+        return RN_NO_WEIGHT;
+    return rn_weights_find(c->weights, stored);
+}
+
+/* The first element in which two tensors of one shape differ, or their count. */
+static rn_status compare(const rn_tensor_view *a, const rn_tensor_view *b,
+                         uint64_t *differ, rn_error *err)
+{
+    float x[BLOCK], y[BLOCK];
+    *differ = a->count;
+    for (uint64_t at = 0; at < a->count; at += BLOCK) {
+        uint64_t n = a->count - at < BLOCK ? a->count - at : BLOCK;
+        rn_status st = rn_tensor_floats(a, at, n, x, err);
+        if (!st) st = rn_tensor_floats(b, at, n, y, err);
+        if (st) return st;
+        if (!memcmp(x, y, (size_t)n * sizeof x[0])) continue;
+        uint64_t i = 0;
+        while (!memcmp(&x[i], &y[i], sizeof x[0])) i++;
+        *differ = at + i;
+        return RN_OK;
+    }
+    return RN_OK;
+}
+
+/* A tied model's output projection is absent, or a copy of the embedding. */
+static rn_status check_tied(rn_checkpoint *c, rn_error *err)
+{
+    size_t at = find(c, "output.weight"), from = find(c, "embedding.weight");
+    bool tied = json_is_true(json_object_get(c->native, "tied"));
+    if (!tied || at == RN_NO_WEIGHT || from == RN_NO_WEIGHT) return RN_OK;
+    const rn_tensor_view *a = rn_weights_at(c->weights, at);
+    const rn_tensor_view *b = rn_weights_at(c->weights, from);
+    if (a->dims != b->dims || memcmp(a->shape, b->shape, sizeof a->shape) != 0)
+        return rn_fail(err, RN_EFORMAT,
+                       "%s: the model is tied, but %s and %s have different shapes",
+                       c->config_path, a->name, b->name);
+    uint64_t differ;
+    rn_status st = compare(a, b, &differ, err);
+    if (st) return st;
+    if (differ < a->count)
+        return rn_fail(err, RN_EFORMAT,
+                       "%s: the model is tied, but %s and %s differ in element %" PRIu64,
+                       c->config_path, a->name, b->name, differ);
+    c->taken[at] = true;
+    return RN_OK;
+}
+
+static bool is_known(const rn_dialect *d, const char *key)
+{
+    for (const char *const *k = d->keys; *k; k++)
+        if (!strcmp(*k, key)) return true;
+    return false;
+}
+
+static rn_status list_unknown(rn_checkpoint *c, rn_error *err)
+{
+    size_t size = json_object_size(c->stored) + 1, n = 0;
+    c->unknown = calloc(size, sizeof *c->unknown);
+    if (!c->unknown) return rn_fail_memory(err, c->config_path, size);
+    if (!c->dialect->keys) return RN_OK;
+    const char *key;
+    json_t *value;
+    json_object_foreach(c->stored, key, value)
+    {
+        if (!is_known(c->dialect, key)) c->unknown[n++] = key;
+    }
+    return RN_OK;
+}
+
+static rn_status open_checkpoint(rn_checkpoint *c, const char *path, rn_error *err)
+{
+    if (!rn_path_exists(path))
+        return rn_fail(err, RN_ENOTFOUND, "%s: does not exist", path);
+    c->config_path = config_beside(path);
+    if (!c->config_path) return rn_fail_memory(err, path, strlen(path));
+    rn_status st = rn_json_read(&c->stored, c->config_path, err);
+    if (!st) st = rn_weights_open(&c->weights, path, err);
+    if (st) return st;
+    c->source = (rn_source){c->config_path, c->stored, c->weights};
+    st = rn_dialect_detect(&c->dialect, &c->source, err);
+    if (!st) st = c->dialect->config(&c->source, &c->native, err);
+    if (st) return st;
+    size_t count = rn_weights_count(c->weights);
+    c->taken = calloc(count + 1, sizeof *c->taken);
+    if (!c->taken) return rn_fail_memory(err, path, count);
+    st = list_unknown(c, err);
+    return st ? st : check_tied(c, err);
+}
+
+rn_status rn_checkpoint_open(rn_checkpoint **out, const char *path, rn_error *err)
+{
+    rn_checkpoint *c = calloc(1, sizeof *c);
+    if (!c) return rn_fail_memory(err, path, sizeof *c);
+    rn_status st = open_checkpoint(c, path, err);
+    if (st) {
+        rn_checkpoint_close(c);
+        return st;
+    }
+    *out = c;
+    return RN_OK;
+}
+
+const char *rn_checkpoint_dialect(const rn_checkpoint *c)
+{
+    return c->dialect->name;
+}
+
+const json_t *rn_checkpoint_config(const rn_checkpoint *c)
+{
+    return c->native;
+}
+
+const char *const *rn_checkpoint_unknown_keys(const rn_checkpoint *c)
+{
+    return c->unknown;
+}
+
+const rn_tensor_view *rn_checkpoint_take(rn_checkpoint *c, const char *native_name)
+{
+    size_t at = find(c, native_name);
+    if (at == RN_NO_WEIGHT) return NULL;
+    c->taken[at] = true;
+    return rn_weights_at(c->weights, at);
+}
+
+const char *rn_checkpoint_unused(const rn_checkpoint *c)
+{
+    for (size_t i = 0; i < rn_weights_count(c->weights); i++) {
+        const char *name = rn_weights_at(c->weights, i)->name;
+        if (!c->taken[i] && !c->dialect->is_buffer(&c->source, name)) return name;
+    }
+    return NULL;
+}
+
+const char *rn_checkpoint_original_name(rn_checkpoint *c, const char *native_name)
+{
+    if (!c->dialect->tensor_name(&c->source, native_name, c->name, sizeof c->name))
+        snprintf(c->name, sizeof c->name, "%s", native_name);
+    return c->name;
+}
+
+/* Translates the config alone, as for a new model. */
+static rn_status read_config(const char *path, json_t **config, const char **dialect,
+                             rn_error *err)
+{
+    json_t *stored;
+    rn_status st = rn_json_read(&stored, path, err);
+    if (st) return st;
+    rn_source source = {path, stored, NULL};
+    const rn_dialect *found;
+    json_t *native = NULL;
+    st = rn_dialect_detect(&found, &source, err);
+    if (!st) st = found->config(&source, &native, err);
+    json_decref(stored);
+    if (st) return st;
+    *config = native;
+    *dialect = found->name;
+    return RN_OK;
+}
+
+rn_status rn_config_read(const char *path, json_t **config, const char **dialect,
+                         rn_error *err)
+{
+    if (!rn_path_is_folder(path)) return read_config(path, config, dialect, err);
+    char *inside = rn_path_join(path, "config.json");
+    if (!inside) return rn_fail_memory(err, path, strlen(path));
+    rn_status st = read_config(inside, config, dialect, err);
+    free(inside);
+    return st;
+}

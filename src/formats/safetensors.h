@@ -1,0 +1,73 @@
+/*
+ * safetensors: named tensors in one mapped file, checked before anything is believed. The header is
+ * JSON of at most 100 MB; offsets lie inside the file, without overlap or hole; no name
+ * occurs twice; the product of a shape times its element size equals the byte range.
+ */
+#ifndef RN_FORMATS_SAFETENSORS_H
+#define RN_FORMATS_SAFETENSORS_H
+
+#include "core/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define RN_MAX_DIMS 8
+
+typedef enum rn_dtype {
+    RN_DTYPE_F32,
+    RN_DTYPE_F64,
+    RN_DTYPE_F16,
+    RN_DTYPE_BF16,
+    RN_DTYPE_I64,
+    RN_DTYPE_I32,
+    RN_DTYPE_I16,
+    RN_DTYPE_I8,
+    RN_DTYPE_U8,
+    RN_DTYPE_U16,
+    RN_DTYPE_U32,
+    RN_DTYPE_U64,
+    RN_DTYPE_BOOL
+} rn_dtype;
+
+size_t rn_dtype_size(rn_dtype dtype);
+const char *rn_dtype_name(rn_dtype dtype); /* "F32" */
+
+/* A tensor as it lies in its file. name and data are owned by the file and live as long as
+   it is open; data need not be aligned to its element. */
+typedef struct rn_tensor_view {
+    const char *name;
+    rn_dtype dtype;
+    int dims;
+    uint64_t shape[RN_MAX_DIMS];
+    uint64_t count; /* product of shape */
+    const void *data;
+    uint64_t bytes;
+} rn_tensor_view;
+
+typedef struct rn_safetensors rn_safetensors;
+rn_status rn_safetensors_open(rn_safetensors **out, const char *path, rn_error *err);
+void rn_safetensors_close(rn_safetensors *f);
+size_t rn_safetensors_count(const rn_safetensors *f);
+const rn_tensor_view *rn_safetensors_at(const rn_safetensors *f, size_t index);
+const rn_tensor_view *rn_safetensors_find(const rn_safetensors *f, const char *name);
+/* A string of __metadata__, or NULL. */
+const char *rn_safetensors_metadata(const rn_safetensors *f, const char *key);
+/* Pair `index` of __metadata__, in the file's order; false past the end. */
+bool rn_safetensors_metadata_at(const rn_safetensors *f, size_t index, const char **key,
+                                const char **value);
+
+/* Writes views to PATH, whole or not at all (rn_writer). metadata: pairs key, value,.. with
+   a final NULL, or NULL. Data are aligned to 64 bytes by padding the header with spaces.
+   count and bytes of a view need not be set: they follow from its shape. */
+rn_status rn_safetensors_write(const char *path, const rn_tensor_view *views, size_t count,
+                               const char *const *metadata, rn_error *err);
+
+/* Elements [begin, begin + count) as float32 (exact for F32, F16, BF16; rounded from F64;
+   RN_EUNSUPPORTED for integers). The error names the tensor. */
+rn_status rn_tensor_floats(const rn_tensor_view *t, uint64_t begin, uint64_t count,
+                           float *out, rn_error *err);
+/* Elements as int64, for integer dtypes. */
+rn_status rn_tensor_ints(const rn_tensor_view *t, uint64_t begin, uint64_t count,
+                         int64_t *out, rn_error *err);
+
+#endif

@@ -1,0 +1,128 @@
+/* Collecting files from folders. Sub-folders wait in a list instead of on the stack, so
+   that depth costs neither stack nor open folders. */
+#define _POSIX_C_SOURCE 200809L
+#include "formats/text.h"
+
+#include "core/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+typedef struct collection {
+    rn_paths files, folders; /* folders still to be read */
+    bool has_except;
+    struct stat except;
+} collection;
+
+void rn_paths_free(rn_paths *p)
+{
+    for (size_t i = 0; i < p->count; i++) free(p->path[i]);
+    free(p->path);
+    *p = (rn_paths){NULL, 0};
+}
+
+/* Takes over `path`, which may be NULL when memory is short. Room doubles at powers of
+ * two. */
+static rn_status push(rn_paths *p, char *path, rn_error *err)
+{
+    if (path && (p->count & (p->count - 1)) == 0) {
+        size_t room = p->count ? 2 * p->count : 1;
+        char **grown = realloc(p->path, room * sizeof *grown);
+        if (!grown) {
+            free(path);
+            path = NULL;
+        } else {
+            p->path = grown;
+        }
+    }
+    if (!path) return rn_fail_memory(err, "a list of files", p->count * sizeof path);
+    p->path[p->count++] = path;
+    return RN_OK;
+}
+
+static bool is_except(const collection *c, const struct stat *info)
+{
+    return c->has_except && info->st_dev == c->except.st_dev &&
+           info->st_ino == c->except.st_ino;
+}
+
+static rn_status add_entry(collection *c, DIR *dir, const char *folder, const char *name,
+                           rn_error *err)
+{
+    struct stat info;
+    if (name[0] == '.' || fstatat(dirfd(dir), name, &info, AT_SYMLINK_NOFOLLOW))
+        return RN_OK;
+    bool link = S_ISLNK(info.st_mode);
+    if (link && fstatat(dirfd(dir), name, &info, 0)) return RN_OK;
+    if (S_ISDIR(info.st_mode) && !link)
+        return push(&c->folders, rn_path_join(folder, name), err);
+    if (!S_ISREG(info.st_mode) || is_except(c, &info)) return RN_OK;
+    return push(&c->files, rn_path_join(folder, name), err);
+}
+
+static rn_status read_folder(collection *c, const char *folder, rn_error *err)
+{
+    DIR *dir = opendir(folder);
+    if (!dir) return rn_fail_errno(err, "%s: cannot be opened", folder);
+    rn_status st = RN_OK;
+    struct dirent *entry;
+    while (!st && (errno = 0, entry = readdir(dir)) != NULL)
+        st = add_entry(c, dir, folder, entry->d_name, err);
+    if (!st && errno) st = rn_fail_errno(err, "%s: cannot be listed", folder);
+    closedir(dir);
+    return st;
+}
+
+static int by_path(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static rn_status add_folder(collection *c, const char *path, rn_error *err)
+{
+    size_t first = c->files.count;
+    rn_status st = push(&c->folders, strdup(path), err);
+    while (!st && c->folders.count > 0) {
+        char *folder = c->folders.path[--c->folders.count];
+        st = read_folder(c, folder, err);
+        free(folder);
+    }
+    if (!st && c->files.count > first)
+        qsort(c->files.path + first, c->files.count - first, sizeof(char *), by_path);
+    return st;
+}
+
+static rn_status add_path(collection *c, const char *path, rn_error *err)
+{
+    struct stat info;
+    if (stat(path, &info)) return rn_fail_errno(err, "%s: cannot be read", path);
+    if (S_ISDIR(info.st_mode)) return add_folder(c, path, err);
+    if (!S_ISREG(info.st_mode))
+        return rn_fail(err, RN_EINVAL, "%s: neither a file nor a folder", path);
+    if (is_except(c, &info))
+        return rn_fail(err, RN_EINVAL, "%s: is both input and output", path);
+    return push(&c->files, strdup(path), err);
+}
+
+rn_status rn_text_collect(rn_paths *out, const char *const *paths, size_t count,
+                          const char *except, rn_error *err)
+{
+    collection c = {.has_except = false};
+    c.has_except = except && stat(except, &c.except) == 0;
+    rn_status st = RN_OK;
+    for (size_t i = 0; !st && i < count; i++) st = add_path(&c, paths[i], err);
+    if (!st && c.files.count == 0)
+        st = rn_fail(err, RN_ENOTFOUND, "%s: no files there (hidden ones do not count)",
+                     count ? paths[0] : "data");
+    rn_paths_free(&c.folders);
+    if (st) {
+        rn_paths_free(&c.files);
+        return st;
+    }
+    *out = c.files;
+    return RN_OK;
+}

@@ -1,0 +1,23 @@
+/* Which files a list of paths stands for: files as they are, folders by what is in them.
+ */
+#ifndef RN_FORMATS_TEXT_H
+#define RN_FORMATS_TEXT_H
+
+#include "core/error.h"
+
+#include <stddef.h>
+
+typedef struct rn_paths {
+    char **path;
+    size_t count;
+} rn_paths;
+
+/* Paths keep their order; a folder gives its files and those of its sub-folders, sorted
+   by path. Hidden entries and what is not a regular file are left out there; links to
+   files are followed, links to folders are not. `except`, if it exists, is left out too
+   (the output). RN_ENOTFOUND for a path that is not there, or when no file is left. */
+rn_status rn_text_collect(rn_paths *out, const char *const *paths, size_t count,
+                          const char *except, rn_error *err);
+void rn_paths_free(rn_paths *p);
+
+#endif
