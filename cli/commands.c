@@ -1,0 +1,98 @@
+/* The list of commands and the option groups that several of them share. */
+#include "commands.h"
+
+#include "retnet/model.h"
+
+#include <string.h>
+
+const char *const cli_forms[] = {"chunkwise", "parallel", "recurrent", NULL};
+const char *const cli_row_norms[] = {"none",       "decay", "paper",
+                                     "torchscale", "auto",  NULL};
+
+static const char *const cpus[] = {"auto", "ref", "avx2", "avx512", NULL};
+static const char *const types[] = {"f32", NULL};
+
+static const cli_option common_options[] = {
+    {.name = "threads",
+     .letter = 't',
+     .kind = CLI_INT,
+     .metavar = "N",
+     .min = 1,
+     .max = 1024,
+     .shown = "the physical cores that it may run on",
+     .help = "threads to compute with"},
+    {.name = "cpu",
+     .kind = CLI_CHOICE,
+     .choices = cpus,
+     .fallback = "auto",
+     .help = "instruction set of the kernels; auto is the best that the CPU has"},
+    {.name = "device",
+     .kind = CLI_TEXT,
+     .metavar = "cpu|cuda[:N]",
+     .fallback = "cpu",
+     .help = "where to compute"},
+    {.name = "type",
+     .kind = CLI_CHOICE,
+     .choices = types,
+     .fallback = "f32",
+     .later = "bf16",
+     .help = "number type of the weights"},
+    {.name = "seed",
+     .kind = CLI_INT,
+     .metavar = "N",
+     .fallback = "0",
+     .min = 0,
+     .max = 0x1p53,
+     .help = "seed of every random draw; the same seed gives the same result"},
+    {.name = "quiet",
+     .letter = 'q',
+     .kind = CLI_FLAG,
+     .help = "no progress and no notes on standard error; errors only"},
+    {.name = "json",
+     .kind = CLI_FLAG,
+     .help = "print one JSON object at the end instead of text"},
+};
+const cli_group cli_common = CLI_GROUP("Common options", common_options);
+
+static const cli_option random_options[] = {
+    {.name = "random",
+     .kind = CLI_INT,
+     .metavar = "SEED",
+     .min = 0,
+     .max = 0x1p53,
+     .help =
+         "instead of MODEL: random weights drawn from SEED, in the shape of --preset or "
+         "--config"},
+    {.name = "preset",
+     .kind = CLI_CHOICE,
+     .metavar = "NAME",
+     .words = rn_preset_name,
+     .help = "with --random: the shape by name (see retnet info --presets)"},
+    {.name = "config",
+     .kind = CLI_TEXT,
+     .metavar = "FILE",
+     .complete = CLI_FILES,
+     .help =
+         "with --random: the shape from a config.json in any dialect, or a folder that "
+         "has one"},
+    {.name = "set",
+     .kind = CLI_LIST,
+     .metavar = "KEY=VALUE",
+     .help = "with --random: change one key of the config; may be given several times"},
+};
+const cli_group cli_random_model = CLI_GROUP("Random model", random_options);
+
+static const cli_command *const commands[] = {&cli_train, &cli_generate, &cli_eval,
+                                              &cli_info, &cli_bench_command};
+
+const cli_command *cli_command_at(size_t index)
+{
+    return index < sizeof commands / sizeof *commands ? commands[index] : NULL;
+}
+
+const cli_command *cli_command_find(const char *name)
+{
+    for (size_t i = 0; cli_command_at(i); i++)
+        if (!strcmp(commands[i]->name, name)) return commands[i];
+    return NULL;
+}

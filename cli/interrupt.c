@@ -1,0 +1,46 @@
+/* Signal handling; the flag is the program's one piece of global state. */
+#define _POSIX_C_SOURCE 200809L
+#include "interrupt.h"
+
+#include "commands.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t interrupted;
+
+static void remember(int signal_number)
+{
+    (void)signal_number;
+    interrupted = 1;
+}
+
+static void leave(int signal_number)
+{
+    (void)signal_number;
+    _exit(CLI_INTERRUPTED);
+}
+
+static void install(void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+void cli_interrupt_remember(void)
+{
+    install(remember);
+}
+
+void cli_interrupt_exit(void)
+{
+    install(leave);
+    if (interrupted) _exit(CLI_INTERRUPTED);
+}
+
+bool cli_interrupted(void)
+{
+    return interrupted != 0;
+}

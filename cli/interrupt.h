@@ -1,0 +1,16 @@
+/* Ctrl-C and SIGTERM: noticed between two steps, or at once where nothing can be saved.
+ */
+#ifndef RN_CLI_INTERRUPT_H
+#define RN_CLI_INTERRUPT_H
+
+#include <stdbool.h>
+
+/* From now on the signals are remembered for cli_interrupted. */
+void cli_interrupt_remember(void);
+
+/* From now on they end the program with exit code 130; at once when one came already. */
+void cli_interrupt_exit(void);
+
+bool cli_interrupted(void);
+
+#endif

@@ -1,0 +1,12 @@
+/* --keep: the models of the last checkpoints of a training run, in
+ * OUT/keep/step-NNNNNNNN. */
+#ifndef RN_CLI_KEEP_H
+#define RN_CLI_KEEP_H
+
+#include "retnet/model.h"
+
+/* Saves the model of this step and removes all but the newest `count`. */
+int cli_keep_model(const rn_model *model, const char *out, uint64_t step, size_t count,
+                   rn_error *err);
+
+#endif

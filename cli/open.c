@@ -1,0 +1,121 @@
+/* Opening what a command works with; see open.h. The byte tokenizer belongs to every
+   model of 256 ids that has no tokenizer file beside it. */
+#define _POSIX_C_SOURCE 200809L
+#include "open.h"
+
+#include "commands.h"
+#include "output.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool known_device(const char *name)
+{
+    if (!strcmp(name, "cpu") || !strcmp(name, "cuda")) return true;
+    if (strncmp(name, "cuda:", 5) || !name[5] || strlen(name) > 9) return false;
+    return strspn(name + 5, "0123456789") == strlen(name + 5);
+}
+
+int cli_open_exec(const cli_args *args, rn_exec **out, rn_error *err)
+{
+    const char *device = cli_text(args, "device");
+    if (!known_device(device))
+        return cli_usage(err, "--device: '%s' is not cpu, cuda or cuda:N", device);
+    rn_exec_options options = {.threads = (int)cli_int(args, "threads"),
+                               .cpu = cli_text(args, "cpu"),
+                               .device = device};
+    return cli_code(rn_exec_open(out, &options, err));
+}
+
+rn_model_source cli_source(const cli_args *args)
+{
+    const cli_value *set = cli_get(args, "set");
+    return (rn_model_source){.preset = cli_text(args, "preset"),
+                             .config_path = cli_text(args, "config"),
+                             .settings = set->list,
+                             .settings_count = set->count};
+}
+
+int cli_describe(const rn_model_source *source, rn_model **out, rn_error *err)
+{
+    rn_status st = rn_model_describe(out, source, err);
+    if (!st || st == RN_ENOMEM || !source->settings_count) return cli_code(st);
+
+    rn_model_source plain = *source;
+    rn_model *unchanged = NULL;
+    rn_error ignored;
+    plain.settings_count = 0;
+    st = rn_model_describe(&unchanged, &plain, &ignored);
+    rn_model_free(unchanged);
+    if (st) return CLI_FAILED;
+    char message[sizeof err->message];
+    memcpy(message, err->message, sizeof message);
+    return cli_usage(err, "--set: %s", message);
+}
+
+int cli_check_model(const cli_args *args, const char *path, rn_error *err)
+{
+    bool random = cli_given(args, "random");
+    bool preset = cli_given(args, "preset"), config = cli_given(args, "config");
+    if (path && random) return cli_usage(err, "both MODEL and --random are given");
+    if (preset && config) return cli_usage(err, "both --preset and --config are given");
+    if (!random && (preset || config || cli_given(args, "set")))
+        return cli_usage(err, "--preset, --config and --set need --random SEED here");
+    if (!random && !path)
+        return cli_usage(err, "MODEL is missing (or --random SEED with --preset NAME)");
+    if (!random) return CLI_DONE;
+    if (!preset && !config)
+        return cli_usage(err, "--random: needs --preset NAME or --config FILE");
+    rn_model_source source = cli_source(args);
+    rn_model *model = NULL;
+    int code = cli_describe(&source, &model, err);
+    rn_model_free(model);
+    return code;
+}
+
+/* Whether `folder` holds a sub-word tokenizer, which this version cannot read. */
+static bool has_tokenizer_file(const char *path)
+{
+    static const char *const names[] = {"tokenizer.json", "tokenizer.model",
+                                        "vocab.json"};
+    const char *slash = strrchr(path, '/');
+    size_t length = strlen(path);
+    bool file = length > 12 && !strcmp(path + length - 12, ".safetensors");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char name[4096];
+        int folder = file ? (slash ? (int)(slash - path) : 1) : (int)length;
+        const char *base = file && !slash ? "." : path;
+        int n = snprintf(name, sizeof name, "%.*s/%s", folder, base, names[i]);
+        if (n > 0 && (size_t)n < sizeof name && !access(name, F_OK)) return true;
+    }
+    return false;
+}
+
+int cli_open_model(const cli_args *args, const char *path, cli_model *out, rn_error *err)
+{
+    *out = (cli_model){.label = path};
+    int code = cli_open_exec(args, &out->x, err);
+    if (code) return code;
+    if (path) {
+        code = cli_code(rn_model_open(&out->model, out->x, path, err));
+    } else {
+        rn_model_source source = cli_source(args);
+        uint64_t seed = (uint64_t)cli_int(args, "random");
+        out->label = source.preset ? source.preset : source.config_path;
+        code = cli_code(rn_model_create(&out->model, out->x, &source, seed, err));
+    }
+    if (code) return code;
+    rn_model_info_get(out->model, &out->info);
+    if (out->info.vocab_size != 256 || (path && has_tokenizer_file(path)))
+        return CLI_DONE;
+    return cli_code(rn_tokenizer_open(&out->tokenizer, "byte", err));
+}
+
+void cli_close_model(cli_model *m)
+{
+    rn_tokenizer_free(m->tokenizer);
+    rn_model_free(m->model);
+    rn_exec_close(m->x);
+    *m = (cli_model){0};
+}

@@ -1,0 +1,587 @@
+/*
+ * retnet train: tokens from text, a model from scratch or from another, and the library's
+ * loop with a progress line. Ctrl-C stops after the step at hand and saves.
+ */
+#define _POSIX_C_SOURCE 200809L
+#include "commands.h"
+#include "interrupt.h"
+#include "keep.h"
+#include "open.h"
+#include "output.h"
+#include "progress.h"
+#include "tokens.h"
+
+#include "retnet/train.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const schedules[] = {"linear", "cosine", "constant", NULL};
+static const char *const train_forms[] = {"chunkwise", "parallel", NULL};
+
+static const cli_option data_options[] = {
+    {.name = "data",
+     .letter = 'd',
+     .kind = CLI_PATHS,
+     .metavar = "PATH...",
+     .complete = CLI_FILES,
+     .help = "text files, folders of them, token files (.bin)"},
+    {.name = "val",
+     .kind = CLI_TEXT,
+     .metavar = "PATH",
+     .complete = CLI_FILES,
+     .help = "validation text, folder or token file"},
+    {.name = "val-fraction",
+     .kind = CLI_REAL,
+     .metavar = "X",
+     .fallback = "0.1",
+     .min = 0,
+     .max = 0.9,
+     .help = "without --val: the last part of the data that validates; 0 is none"},
+    {.name = "tokenizer",
+     .kind = CLI_TEXT,
+     .metavar = "byte|FILE",
+     .fallback = "byte",
+     .complete = CLI_FILES,
+     .help = "how text becomes tokens"},
+    {.name = "out",
+     .letter = 'o',
+     .kind = CLI_TEXT,
+     .metavar = "DIR",
+     .complete = CLI_FOLDERS,
+     .help = "folder of the result: model, checkpoints, tokens, metrics.jsonl"},
+    {.name = "resume",
+     .kind = CLI_FLAG,
+     .help = "continue what is in --out; starts anew where nothing is there"},
+};
+
+static const cli_option model_options[] = {
+    {.name = "init",
+     .kind = CLI_TEXT,
+     .metavar = "MODEL",
+     .complete = CLI_FILES,
+     .help = "begin with the weights of this model"},
+    {.name = "preset",
+     .kind = CLI_CHOICE,
+     .metavar = "NAME",
+     .words = rn_preset_name,
+     .shown = "nano",
+     .help = "a new model in this shape (see retnet info --presets)"},
+    {.name = "config",
+     .kind = CLI_TEXT,
+     .metavar = "FILE",
+     .complete = CLI_FILES,
+     .help = "a new model in the shape of a config.json in any dialect"},
+    {.name = "set",
+     .kind = CLI_LIST,
+     .metavar = "KEY=VALUE",
+     .help = "change one key of the config; may be given several times"},
+    {.name = "dropout",
+     .kind = CLI_REAL,
+     .metavar = "P",
+     .shown = "the config's",
+     .min = 0,
+     .max = 0.99,
+     .help = "probability that an activation is dropped"},
+};
+
+static const cli_option step_options[] = {
+    {.name = "steps",
+     .letter = 'n',
+     .kind = CLI_INT,
+     .metavar = "N",
+     .fallback = "1000",
+     .min = 1,
+     .max = 0x1p53,
+     .help = "optimizer steps in all; with --max-minutes alone there is no limit"},
+    {.name = "max-minutes",
+     .kind = CLI_REAL,
+     .metavar = "X",
+     .fallback = "0",
+     .min = 0,
+     .max = 1e8,
+     .unit = "minutes",
+     .help =
+         "end after this time, evaluated and saved; the schedule then follows time; 0 is "
+         "no limit"},
+    {.name = "batch",
+     .letter = 'b',
+     .kind = CLI_INT,
+     .metavar = "N",
+     .fallback = "8",
+     .min = 1,
+     .max = 1048576,
+     .unit = "rows",
+     .help = "rows of a micro-batch"},
+    {.name = "seq",
+     .kind = CLI_INT,
+     .metavar = "N",
+     .fallback = "256",
+     .min = 1,
+     .max = 1073741824,
+     .unit = "tokens",
+     .help = "length of a row"},
+    {.name = "accum",
+     .kind = CLI_INT,
+     .metavar = "N",
+     .fallback = "1",
+     .min = 1,
+     .max = 1048576,
+     .unit = "micro-batches",
+     .help = "micro-batches of a step"},
+    {.name = "form",
+     .kind = CLI_CHOICE,
+     .choices = train_forms,
+     .fallback = "chunkwise",
+     .help = "form of retention that computes"},
+    {.name = "chunk",
+     .kind = CLI_INT,
+     .metavar = "C",
+     .min = 1,
+     .max = 1048576,
+     .unit = "tokens",
+     .shown = "the one that measured best",
+     .help = "length of a chunk"},
+    {.name = "recompute",
+     .kind = CLI_FLAG,
+     .help = "compute activations again in the backward pass: less memory, more time"},
+};
+
+static const cli_option optimizer_options[] = {
+    {.name = "lr",
+     .kind = CLI_REAL,
+     .metavar = "X",
+     .fallback = "6e-4",
+     .min = 0,
+     .max = 100,
+     .help = "peak learning rate"},
+    {.name = "min-lr",
+     .kind = CLI_REAL,
+     .metavar = "X",
+     .shown = "a tenth of --lr",
+     .min = 0,
+     .max = 100,
+     .help = "learning rate at the end"},
+    {.name = "warmup",
+     .kind = CLI_INT,
+     .metavar = "N",
+     .fallback = "100",
+     .unit = "steps",
+     .min = 0,
+     .max = 0x1p53,
+     .help = "steps in which the rate rises to its peak"},
+    {.name = "schedule",
+     .kind = CLI_CHOICE,
+     .choices = schedules,
+     .fallback = "linear",
+     .help = "how the rate falls after the warm-up"},
+    {.name = "weight-decay",
+     .kind = CLI_REAL,
+     .metavar = "X",
+     .fallback = "0.05",
+     .min = 0,
+     .max = 1000,
+     .help = "AdamW decay of matrices"},
+    {.name = "beta1",
+     .kind = CLI_REAL,
+     .metavar = "X",
+     .fallback = "0.9",
+     .min = 0,
+     .max = 0.999999,
+     .help = "AdamW decay of the first moment"},
+    {.name = "beta2",
+     .kind = CLI_REAL,
+     .metavar = "X",
+     .fallback = "0.98",
+     .min = 0,
+     .max = 0.999999999,
+     .help = "AdamW decay of the second moment"},
+    {.name = "clip",
+     .kind = CLI_REAL,
+     .metavar = "X",
+     .fallback = "1",
+     .min = 0,
+     .max = 1e9,
+     .help = "largest norm of the gradient; 0 is no clipping"},
+};
+
+static const cli_option record_options[] = {
+    {.name = "eval-every",
+     .kind = CLI_INT,
+     .metavar = "N",
+     .fallback = "500",
+     .unit = "steps",
+     .min = 0,
+     .max = 0x1p53,
+     .help = "steps between evaluations; 0 is only at the end"},
+    {.name = "save-every",
+     .kind = CLI_INT,
+     .metavar = "N",
+     .fallback = "500",
+     .unit = "steps",
+     .min = 0,
+     .max = 0x1p53,
+     .help = "steps between checkpoints; 0 is only at the end"},
+    {.name = "keep",
+     .kind = CLI_INT,
+     .metavar = "N",
+     .fallback = "0",
+     .min = 0,
+     .max = 1000000,
+     .unit = "models",
+     .help = "keep the models of the last N checkpoints in --out/keep"},
+};
+
+static const cli_group data_group = CLI_GROUP("Data", data_options);
+static const cli_group model_group = CLI_GROUP("Model", model_options);
+static const cli_group step_group = CLI_GROUP("Steps", step_options);
+static const cli_group optimizer_group = CLI_GROUP("Optimizer", optimizer_options);
+static const cli_group record_group =
+    CLI_GROUP("Evaluation and checkpoints", record_options);
+
+typedef struct training {
+    const cli_args *args;
+    const char *out;
+    bool continues; /* a checkpoint in out is resumed */
+    rn_exec *x;
+    rn_model *model;
+    rn_tokenizer *tokenizer;
+    rn_tokens *all, *data, *val; /* data and val may be slices of all */
+    cli_progress progress;
+    double val_loss, val_bits; /* of the latest evaluation, NaN before */
+    int keep_code;             /* of --keep, which fails inside the callback */
+    rn_error *err;
+} training;
+
+static int check_model_options(const cli_args *args, rn_error *err)
+{
+    bool init = cli_given(args, "init"), preset = cli_given(args, "preset");
+    bool config = cli_given(args, "config"), set = cli_given(args, "set");
+    if (init + preset + config > 1)
+        return cli_usage(err, "only one of --init, --preset and --config can be given");
+    if (init && set) return cli_usage(err, "--set: cannot change the model of --init");
+    return CLI_DONE;
+}
+
+static int check_options(const cli_args *args, rn_error *err)
+{
+    if (!cli_given(args, "data")) return cli_usage(err, "--data PATH is missing");
+    if (!cli_given(args, "out")) return cli_usage(err, "--out DIR is missing");
+    if (cli_given(args, "val") && cli_given(args, "val-fraction"))
+        return cli_usage(err, "both --val and --val-fraction are given");
+    if (cli_given(args, "min-lr") && cli_real(args, "min-lr") > cli_real(args, "lr"))
+        return cli_usage(err, "--min-lr: %g is above --lr %g", cli_real(args, "min-lr"),
+                         cli_real(args, "lr"));
+    if (cli_given(args, "chunk") && cli_int(args, "form") != RN_FORM_CHUNKWISE)
+        return cli_usage(err, "--chunk: only with --form chunkwise");
+    return check_model_options(args, err);
+}
+
+static int check_path(const char *path, rn_error *err)
+{
+    if (!path || !access(path, R_OK)) return CLI_DONE;
+    return cli_fail(err, "%s: %s", path, strerror(errno));
+}
+
+/* What can be seen of files before any work. */
+static int check_files(training *t, rn_error *err)
+{
+    const cli_value *data = cli_get(t->args, "data");
+    int code = check_path(cli_text(t->args, "val"), err);
+    if (!code) code = check_path(cli_text(t->args, "init"), err);
+    for (size_t i = 0; i < data->count && !code; i++)
+        code = check_path(data->list[i], err);
+    if (code) return code;
+    bool resumable = rn_train_resumable(t->out);
+    t->continues = resumable && cli_int(t->args, "resume");
+    if (resumable && !t->continues)
+        return cli_fail(err, "%s: holds a checkpoint; --resume continues it", t->out);
+    return CLI_DONE;
+}
+
+/* Whether any text is to be encoded: then the vocabulary is the tokenizer's. */
+static bool reads_text(const cli_args *args)
+{
+    const cli_value *data = cli_get(args, "data");
+    const char *val = cli_text(args, "val");
+    for (size_t i = 0; i < data->count; i++)
+        if (!cli_is_token_file(data->list[i])) return true;
+    return val && !cli_is_token_file(val);
+}
+
+/* A new model: the shape of --preset or --config, with the tokenizer's vocabulary in a
+   preset, and
+   --set over all. */
+static int create_model(training *t, rn_error *err)
+{
+    rn_model_source source = cli_source(t->args);
+    char vocab[48];
+    size_t count = 0;
+    const char **settings = calloc(source.settings_count + 1, sizeof *settings);
+    if (!settings) return cli_fail(err, "out of memory for --set");
+    if (!source.preset && !source.config_path) source.preset = "nano";
+    if (source.preset && reads_text(t->args)) {
+        snprintf(vocab, sizeof vocab, "vocab_size=%zu", rn_tokenizer_vocab(t->tokenizer));
+        settings[count++] = vocab;
+    }
+    for (size_t i = 0; i < source.settings_count; i++)
+        settings[count++] = source.settings[i];
+    source.settings = settings;
+    source.settings_count = count;
+
+    rn_model *described = NULL;
+    int code = cli_describe(&source, &described, err);
+    rn_model_free(described);
+    uint64_t seed = (uint64_t)cli_int(t->args, "seed");
+    if (!code) code = cli_code(rn_model_create(&t->model, t->x, &source, seed, err));
+    free(settings);
+    return code;
+}
+
+/* A resumed run without model options takes the model from the checkpoint; with them the
+   library compares the config. */
+static int open_model(training *t, rn_error *err)
+{
+    bool shape = cli_given(t->args, "preset") || cli_given(t->args, "config") ||
+                 cli_given(t->args, "set");
+    const char *init = cli_text(t->args, "init");
+    int code;
+    if (t->continues && !shape)
+        code = cli_code(rn_model_open(&t->model, t->x, t->out, err));
+    else if (init) code = cli_code(rn_model_open(&t->model, t->x, init, err));
+    else code = create_model(t, err);
+    if (code || !reads_text(t->args)) return code;
+
+    rn_model_info info;
+    rn_model_info_get(t->model, &info);
+    size_t ids = rn_tokenizer_vocab(t->tokenizer);
+    if (ids == info.vocab_size) return CLI_DONE;
+    return cli_usage(err,
+                     "--tokenizer: %s has %zu ids, but the model's vocab_size is %zu",
+                     cli_text(t->args, "tokenizer"), ids, info.vocab_size);
+}
+
+/* The last part of the training tokens validates. */
+static int split_tokens(training *t, rn_error *err)
+{
+    double fraction = cli_real(t->args, "val-fraction");
+    uint64_t count = rn_tokens_count(t->all);
+    uint64_t first = (uint64_t)((double)count * (1 - fraction));
+    rn_status st = rn_tokens_slice(&t->data, t->all, 0, first, err);
+    if (!st && first < count)
+        st = rn_tokens_slice(&t->val, t->all, first, count - first, err);
+    return cli_code(st);
+}
+
+static int open_val(training *t, const char *folder, rn_error *err)
+{
+    const char *path = cli_text(t->args, "val");
+    char *file = cli_join(folder, "val.bin");
+    if (!file) return cli_fail(err, "out of memory for a path");
+    int code = cli_tokens_open(&path, 1, file, t->tokenizer, &t->val, err);
+    free(file);
+    return code;
+}
+
+static int open_tokens(training *t, rn_error *err)
+{
+    const cli_value *paths = cli_get(t->args, "data");
+    bool val = cli_given(t->args, "val");
+    char *folder = NULL;
+    int code = cli_make_folder(t->out, "data", &folder, err);
+    if (code) return code;
+    char *file = cli_join(folder, "train.bin");
+    cli_progress_show(&t->progress, "reading the data");
+    if (!file) code = cli_fail(err, "out of memory for a path");
+    else
+        code =
+            cli_tokens_open(paths->list, paths->count, file, t->tokenizer, &t->all, err);
+    free(file);
+    if (!code && val) code = open_val(t, folder, err);
+    else if (!code) code = split_tokens(t, err);
+    free(folder);
+    return code;
+}
+
+static void show_progress(training *t, const rn_train_progress *p)
+{
+    char step[56], val[64] = "", rate[24], eta[24];
+    if (!cli_progress_due(&t->progress)) return;
+    if (p->steps) snprintf(step, sizeof step, "%" PRIu64 "/%" PRIu64, p->step, p->steps);
+    else snprintf(step, sizeof step, "%" PRIu64, p->step);
+    if (isfinite(t->val_bits))
+        snprintf(val, sizeof val, "  val %.4f (%.3f bits/byte)", t->val_loss,
+                 t->val_bits);
+    else if (isfinite(t->val_loss)) snprintf(val, sizeof val, "  val %.4f", t->val_loss);
+    if (p->eta < 0) snprintf(eta, sizeof eta, "?");
+    else cli_duration(eta, p->eta);
+    cli_progress_show(&t->progress, "step %s  loss %.4f%s  %s tokens/s  ETA %s", step,
+                      p->smooth_loss, val, cli_short(rate, p->tokens_per_second), eta);
+}
+
+static void on_progress(void *user, const rn_train_progress *p, bool *stop)
+{
+    training *t = user;
+    size_t keep = (size_t)cli_int(t->args, "keep");
+    if (p->evaluated) {
+        t->val_loss = p->val_loss;
+        t->val_bits = p->val_bits_per_byte;
+    }
+    if (p->checkpoint && keep) {
+        t->keep_code = cli_keep_model(t->model, t->out, p->step, keep, t->err);
+        if (t->keep_code) *stop = true;
+    }
+    show_progress(t, p);
+    if (cli_interrupted()) *stop = true;
+}
+
+static rn_train_options train_options(const cli_args *args)
+{
+    rn_train_options o = rn_train_defaults();
+    bool timed = cli_real(args, "max-minutes") > 0;
+    o.steps = timed && !cli_given(args, "steps") ? 0 : (uint64_t)cli_int(args, "steps");
+    o.batch = (size_t)cli_int(args, "batch");
+    o.seq = (size_t)cli_int(args, "seq");
+    o.accum = (size_t)cli_int(args, "accum");
+    o.lr = cli_real(args, "lr");
+    o.min_lr = cli_given(args, "min-lr") ? cli_real(args, "min-lr") : o.lr / 10;
+    o.warmup = (uint64_t)cli_int(args, "warmup");
+    o.schedule = (rn_schedule)cli_int(args, "schedule");
+    o.beta1 = cli_real(args, "beta1");
+    o.beta2 = cli_real(args, "beta2");
+    o.weight_decay = cli_real(args, "weight-decay");
+    o.clip = cli_real(args, "clip");
+    o.dropout = cli_given(args, "dropout") ? cli_real(args, "dropout") : -1;
+    o.form = (rn_form)cli_int(args, "form");
+    o.chunk = (size_t)cli_int(args, "chunk");
+    o.recompute = cli_int(args, "recompute") != 0;
+    o.seed = (uint64_t)cli_int(args, "seed");
+    return o;
+}
+
+static int print_json(const training *t, const rn_train_result *r, bool stopped,
+                      rn_error *err)
+{
+    rn_model_info info;
+    rn_model_info_get(t->model, &info);
+    json_t *object = json_pack(
+        "{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:I, s:b}", "steps",
+        (json_int_t)r->steps, "tokens", (json_int_t)r->tokens, "train_loss",
+        cli_json_real(r->train_loss), "val_loss", cli_json_real(r->val_loss),
+        "val_bits_per_byte", cli_json_real(r->val_bits_per_byte), "best_val_loss",
+        cli_json_real(r->best_val_loss), "first_val_bits_per_byte",
+        cli_json_real(r->first_val_bits_per_byte), "tokens_per_second",
+        cli_json_real(r->tokens_per_second), "seconds", cli_json_real(r->seconds),
+        "skipped_steps", (json_int_t)r->skipped_steps, "checkpoint",
+        cli_json_text(r->checkpoint), "parameters", (json_int_t)info.parameters,
+        "interrupted", stopped);
+    return cli_print_json(object, err);
+}
+
+static int print_result(const training *t, const rn_train_result *r, bool stopped,
+                        rn_error *err)
+{
+    char text[24], time[24];
+    if (cli_int(t->args, "json")) return print_json(t, r, stopped, err);
+    cli_line("steps", "%" PRIu64 " (%s tokens)%s", r->steps,
+             cli_short(text, (double)r->tokens), stopped ? ", interrupted" : "");
+    cli_line("training loss", "%.4f nats a token", r->train_loss);
+    if (isfinite(r->val_loss)) cli_line("validation loss", "%.4f", r->val_loss);
+    if (isfinite(r->val_bits_per_byte))
+        cli_line("bits per byte", "%.4f before, %.4f after", r->first_val_bits_per_byte,
+                 r->val_bits_per_byte);
+    if (r->skipped_steps) cli_line("skipped steps", "%" PRIu64, r->skipped_steps);
+    cli_line("time", "%s, %s tokens/s", cli_duration(time, r->seconds),
+             cli_short(text, r->tokens_per_second));
+    cli_line("checkpoint", "%s", r->checkpoint);
+    return CLI_DONE;
+}
+
+static int train(training *t, rn_error *err)
+{
+    const cli_args *args = t->args;
+    rn_train_result result;
+    rn_train_run_options options = {.train = train_options(args),
+                                    .out = t->out,
+                                    .data = t->data ? t->data : t->all,
+                                    .val = t->val,
+                                    .eval_every = (uint64_t)cli_int(args, "eval-every"),
+                                    .save_every = (uint64_t)cli_int(args, "save-every"),
+                                    .resume = cli_int(args, "resume") != 0,
+                                    .max_minutes = cli_real(args, "max-minutes"),
+                                    .progress = on_progress,
+                                    .user = t};
+    rn_error stopped;
+    rn_status st = rn_train_run(t->model, &options, &result, &stopped);
+    cli_progress_clear(&t->progress);
+    if (t->keep_code) return t->keep_code;
+    if (st && st != RN_EINTERRUPTED) {
+        *err = stopped;
+        return CLI_FAILED;
+    }
+    int code = print_result(t, &result, st != RN_OK, err);
+    return code ? code : cli_code(st);
+}
+
+static int prepare(training *t, rn_error *err)
+{
+    int code = cli_open_exec(t->args, &t->x, err);
+    if (!code)
+        code = cli_code(
+            rn_tokenizer_open(&t->tokenizer, cli_text(t->args, "tokenizer"), err));
+    if (!code) code = open_model(t, err);
+    if (!code) code = open_tokens(t, err);
+    return !code && cli_interrupted() ? CLI_INTERRUPTED : code;
+}
+
+static int run(const cli_args *args, rn_error *err)
+{
+    training t = {.args = args,
+                  .out = cli_text(args, "out"),
+                  .val_loss = NAN,
+                  .val_bits = NAN,
+                  .err = err};
+    int code = check_options(args, err);
+    if (!code) code = check_files(&t, err);
+    if (code) return code;
+    cli_interrupt_remember();
+    cli_progress_start(&t.progress, args);
+    code = prepare(&t, err);
+    if (!code) code = train(&t, err);
+    cli_progress_clear(&t.progress);
+    rn_tokens_free(t.val);
+    rn_tokens_free(t.data);
+    rn_tokens_free(t.all);
+    rn_tokenizer_free(t.tokenizer);
+    rn_model_free(t.model);
+    rn_exec_close(t.x);
+    return code;
+}
+
+static const cli_group *const groups[] = {
+    &data_group,   &model_group, &step_group, &optimizer_group,
+    &record_group, &cli_common,  NULL};
+
+const cli_command cli_train = {
+    .name = "train",
+    .summary = "train a model on text",
+    .arguments = "",
+    .about =
+        "Trains a new model, or one that there is, on text files, with a progress line "
+        "on "
+        "standard error. --out receives the model, a checkpoint that --resume continues "
+        "bit for bit, the tokens, and metrics.jsonl with one line a step.\n\n"
+        "Ctrl-C stops after the step at hand and saves.",
+    .groups = groups,
+    .examples =
+        {"retnet train --data book.txt --out model --max-minutes 2",
+         "The smallest preset on one text for two minutes.",
+         "retnet train --data texts/ --out model --preset 200m --steps 20000 --resume",
+         "A larger one; the same line continues it after an interruption."},
+    .run = run,
+};

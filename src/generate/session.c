@@ -1,0 +1,217 @@
+/*
+ * Sessions: one block of memory with the retention state, the last logits, the ids of an
+ * unfinished reading chunk and the sampler's scratch. Reading goes chunkwise and is cut
+ * at absolute multiples of the reading chunk, and where logits or a step are asked for.
+ * Nothing is allocated after creation. What a session holds is read by one caller at a
+ * time.
+ */
+#include "core/arena.h"
+#include "generate/sampler.h"
+#include "model/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Tokens read at once. A constant, so that a text gives the same bits on every machine
+   that computes with the same kernels. */
+#define RN_READ_CHUNK 256
+
+struct rn_session {
+    rn_model *model;
+    rn_row_norm row_norm;
+    float *state, *logits;
+    size_t state_floats;
+    int32_t *pending; /* [RN_READ_CHUNK] ids position - pending_count .. position - 1 */
+    size_t pending_count;
+    uint64_t position;
+    int32_t recent[RN_SAMPLER_RECENT]; /* token of position p at p % RN_SAMPLER_RECENT */
+    rn_sampler_scratch scratch;
+    void *block;
+};
+
+static void place(rn_session *s, rn_carver *c)
+{
+    size_t vocab = s->model->config.vocab_size;
+    s->state = rn_carve_floats(c, s->state_floats);
+    s->logits = rn_carve_floats(c, vocab);
+    s->pending = rn_carve(c, RN_READ_CHUNK, sizeof *s->pending);
+    s->scratch.weights = rn_carve(c, vocab, sizeof *s->scratch.weights);
+    s->scratch.logits = rn_carve_floats(c, vocab);
+    s->scratch.candidates = rn_carve(c, vocab, sizeof *s->scratch.candidates);
+}
+
+static rn_status allocate(rn_session *s, rn_error *err)
+{
+    rn_carver measure = {0};
+    size_t bytes;
+    place(s, &measure);
+    rn_status st = rn_carve_total(&measure, "a session", &bytes, err);
+    if (st) return st;
+    st = rn_block_alloc(&s->block, bytes, "a session", err);
+    if (st) return st;
+    place(s, &(rn_carver){.base = s->block});
+    return RN_OK;
+}
+
+/* The working memory that the sessions of a model share. */
+static rn_status make_reader(rn_model *model, rn_error *err)
+{
+    if (model->reader) return RN_OK;
+    rn_run_options options = {.max_rows = RN_READ_CHUNK, .max_batch = 1};
+    return rn_run_create(&model->reader, model, &options, err);
+}
+
+rn_status rn_session_create(rn_session **out, rn_model *model, rn_error *err)
+{
+    if (!model->weights)
+        return rn_fail(err, RN_EINVAL,
+                       "session: the model is a description without weights");
+    rn_session *s = calloc(1, sizeof *s);
+    if (!s) return rn_fail_memory(err, "a session", sizeof *s);
+    s->model = model;
+    rn_status st = rn_config_row_norm(&model->config, RN_ROW_NORM_AUTO, RN_FORM_CHUNKWISE,
+                                      &s->row_norm, err);
+    if (st) goto fail;
+    s->state_floats = rn_model_state_floats(model, s->row_norm);
+    st = make_reader(model, err);
+    if (st) goto fail;
+    st = allocate(s, err);
+    if (st) goto fail;
+    *out = s;
+    return RN_OK;
+fail:
+    rn_session_free(s);
+    return st;
+}
+
+rn_status rn_session_copy(rn_session **out, const rn_session *from, rn_error *err)
+{
+    rn_session *s = malloc(sizeof *s);
+    if (!s) return rn_fail_memory(err, "a session", sizeof *s);
+    *s = *from;
+    s->block = NULL;
+    rn_status st = allocate(s, err);
+    if (st) {
+        rn_session_free(s);
+        return st;
+    }
+    memcpy(s->state, from->state, s->state_floats * sizeof *s->state);
+    memcpy(s->logits, from->logits, s->model->config.vocab_size * sizeof *s->logits);
+    memcpy(s->pending, from->pending, s->pending_count * sizeof *s->pending);
+    *out = s;
+    return RN_OK;
+}
+
+void rn_session_free(rn_session *s)
+{
+    if (!s) return;
+    rn_block_free(s->block);
+    free(s);
+}
+
+void rn_session_reset(rn_session *s)
+{
+    memset(s->state, 0, s->state_floats * sizeof *s->state);
+    s->pending_count = 0;
+    s->position = 0;
+}
+
+/* Reads ids, which stand at `position`, into the state and sets the logits after the
+   last. */
+static void read_ids(rn_session *s, rn_form form, uint64_t position, const int32_t *ids,
+                     size_t count)
+{
+    rn_run *run = s->model->reader;
+    size_t first[2] = {0, count};
+    rn_batch batch = {.batch = 1,
+                      .first = first,
+                      .position = &position,
+                      .ids = ids,
+                      .state = &s->state,
+                      .form = form,
+                      .row_norm = s->row_norm};
+    rn_run_forward(run, &batch);
+    rn_run_logits(run, count - 1, 1, s->logits);
+}
+
+static void read_pending(rn_session *s)
+{
+    if (s->pending_count == 0) return;
+    read_ids(s, RN_FORM_CHUNKWISE, s->position - s->pending_count, s->pending,
+             s->pending_count);
+    s->pending_count = 0;
+}
+
+static rn_status check_id(const rn_session *s, const char *what, size_t index, int32_t id,
+                          rn_error *err)
+{
+    size_t vocab = s->model->config.vocab_size;
+    if (id >= 0 && (size_t)id < vocab) return RN_OK;
+    return rn_fail(err, RN_EINVAL,
+                   "%s: id %d at index %zu is outside the vocabulary of %zu", what,
+                   (int)id, index, vocab);
+}
+
+static void append(rn_session *s, int32_t id)
+{
+    s->recent[s->position % RN_SAMPLER_RECENT] = id;
+    s->position++;
+}
+
+rn_status rn_session_feed(rn_session *s, const int32_t *ids, size_t count, rn_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        rn_status st = check_id(s, "feed", i, ids[i], err);
+        if (st) return st;
+    }
+    for (size_t i = 0; i < count; i++) {
+        s->pending[s->pending_count++] = ids[i];
+        append(s, ids[i]);
+        if (s->position % RN_READ_CHUNK == 0) read_pending(s);
+    }
+    return RN_OK;
+}
+
+rn_status rn_session_step(rn_session *s, int32_t id, rn_error *err)
+{
+    rn_status st = check_id(s, "step", 0, id, err);
+    if (st) return st;
+    read_pending(s);
+    read_ids(s, RN_FORM_RECURRENT, s->position, &id, 1);
+    append(s, id);
+    return RN_OK;
+}
+
+const float *rn_session_logits(rn_session *s)
+{
+    if (s->position == 0) return NULL;
+    read_pending(s);
+    return s->logits;
+}
+
+rn_status rn_session_sample(rn_session *s, const rn_sampling *how, int32_t *id,
+                            rn_error *err)
+{
+    const float *logits = rn_session_logits(s);
+    if (!logits)
+        return rn_fail(err, RN_EINVAL,
+                       "sample: the session is at position 0: feed it a token");
+    size_t recent =
+        s->position < RN_SAMPLER_RECENT ? (size_t)s->position : RN_SAMPLER_RECENT;
+    rn_sampler_input in = {.logits = logits,
+                           .vocab = s->model->config.vocab_size,
+                           .recent = s->recent,
+                           .recent_count = recent,
+                           .position = s->position};
+    return rn_sampler_draw(how, &in, &s->scratch, id, err);
+}
+
+uint64_t rn_session_position(const rn_session *s)
+{
+    return s->position;
+}
+
+size_t rn_session_state_bytes(const rn_session *s)
+{
+    return s->state_floats * sizeof *s->state;
+}

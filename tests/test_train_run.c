@@ -1,0 +1,620 @@
+/*
+ * The training loop and its folder: what a run leaves, that a stopped, killed or
+ * half-saved run resumes to the same bits, and that what must be refused is. The program
+ * calls itself as `test_train_run child ...` for runs that are killed.
+ */
+#define _DEFAULT_SOURCE
+#include "train_fixture.h"
+
+#include <math.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- one run ---- */
+
+enum { TRAIN_TOKENS = 700, VAL_TOKENS = 160 };
+
+typedef struct job {
+    const char *folder, *out; /* OUT is a folder in FOLDER */
+    rn_train_run_options o;
+    double dropout; /* of the model's config */
+    uint64_t stop;  /* the callback stops the run at this step; 0: never */
+    uint64_t kill;  /* alike, by SIGKILL */
+    uint64_t saves; /* checkpoints reported */
+    uint64_t calls;
+    double last_lr;
+} job;
+
+static job new_job(const char *folder, const char *out)
+{
+    job j = {.folder = folder, .out = out, .dropout = 0.15};
+    j.o.train = tiny_options();
+    j.o.train.steps = 24;
+    j.o.eval_every = 8;
+    j.o.save_every = 5;
+    return j;
+}
+
+static void on_progress(void *user, const rn_train_progress *p, bool *stop)
+{
+    job *j = user;
+    j->calls++;
+    j->saves += p->checkpoint != NULL;
+    j->last_lr = p->lr;
+    if (j->kill && p->step == j->kill) raise(SIGKILL);
+    if (j->stop && p->step == j->stop) *stop = true;
+}
+
+/* The run that `j` describes, from a model made anew; the seed of data and model is
+ * fixed. */
+static rn_status run_job(job *j, rn_train_result *result, rn_error *err)
+{
+    rn_exec *x = open_exec(1);
+    rn_model *model = tiny_model(x, 1, j->dropout);
+    rn_tokens *data = make_tokens(j->folder, "train", TRAIN_TOKENS, 3);
+    rn_tokens *val = make_tokens(j->folder, "val", VAL_TOKENS, 4);
+    char *out = path_in(j->folder, j->out);
+    j->o.out = out;
+    if (!j->o.data) j->o.data = data;
+    j->o.val = val;
+    j->o.progress = on_progress;
+    j->o.user = j;
+    rn_status st = rn_train_run(model, &j->o, result, err);
+    if (j->o.data == data) j->o.data = NULL;
+    rn_tokens_free(data);
+    rn_tokens_free(val);
+    rn_model_free(model);
+    rn_exec_close(x);
+    free(out);
+    return st;
+}
+
+static rn_train_result must_run(job *j)
+{
+    rn_train_result result;
+    OK(run_job(j, &result, &err_));
+    return result;
+}
+
+static void refused(job *j, rn_status status, const char *words)
+{
+    rn_train_result result;
+    rn_error err = {0};
+    rn_status st = run_job(j, &result, &err);
+    if (st != status || !strstr(err.message, words))
+        fail_msg("%d \"%s\", wanted %d \"%s\"", st, err.message, status, words);
+}
+
+/* ---- what a run left ---- */
+
+static rn_map must_map(const char *folder, const char *out, const char *name)
+{
+    char path[1024];
+    snprintf(path, sizeof path, "%s/%s/%s", folder, out, name);
+    rn_map map;
+    OK(rn_map_open(&map, path, &err_));
+    return map;
+}
+
+/* The latest step folder of OUT, "OUT/step-000024". */
+static void latest_of(const char *folder, const char *out, char *name, size_t size)
+{
+    rn_map map = must_map(folder, out, "latest");
+    char text[64] = "";
+    assert_true(map.size < sizeof text);
+    memcpy(text, map.data, map.size);
+    rn_map_close(&map);
+    text[strcspn(text, " ")] = '\0';
+    snprintf(name, size, "%s/%s", out, text);
+}
+
+static void same_file(const char *folder, const char *a, const char *b, const char *name)
+{
+    rn_map one = must_map(folder, a, name), two = must_map(folder, b, name);
+    if (one.size != two.size || memcmp(one.data, two.data, one.size) != 0)
+        fail_msg("%s: %s and %s differ", name, a, b);
+    rn_map_close(&one);
+    rn_map_close(&two);
+}
+
+/* metrics.jsonl without its rates, which are the clock's. */
+static char *metrics_of(const char *folder, const char *out)
+{
+    rn_map map = must_map(folder, out, "metrics.jsonl");
+    char *text = calloc(map.size + 1, 1);
+    assert_non_null(text);
+    size_t used = 0;
+    bool copy = true;
+    for (size_t i = 0; i < map.size; i++) {
+        const char *at = (const char *)map.data + i;
+        static const char rate[] = ",\"tokens_per_second\"";
+        if (map.size - i > sizeof rate && memcmp(at, rate, sizeof rate - 1) == 0)
+            copy = false;
+        if (*at == '\n') copy = true;
+        if (copy) text[used++] = *at;
+    }
+    rn_map_close(&map);
+    return text;
+}
+
+/* Weights, moments and metrics of two runs are the same to the bit, and nothing else is
+   left in the folder. */
+static void same_run(const char *folder, const char *a, const char *b)
+{
+    char step_a[128], step_b[128];
+    latest_of(folder, a, step_a, sizeof step_a);
+    latest_of(folder, b, step_b, sizeof step_b);
+    assert_string_equal(strchr(step_a, '/'), strchr(step_b, '/'));
+    same_file(folder, a, b, "model.safetensors");
+    same_file(folder, a, b, "config.json");
+    same_file(folder, step_a, step_b, "optimizer.safetensors");
+    same_file(folder, a, step_a, "model.safetensors");
+    char *one = metrics_of(folder, a), *two = metrics_of(folder, b);
+    assert_string_equal(one, two);
+    free(one);
+    free(two);
+    shell("test $(ls -A %s/%s | wc -l) = 5", folder, b);
+}
+
+static void remove_folder(char *folder)
+{
+    shell("rm -r %s", folder);
+    free(folder);
+}
+
+/* ---- tests ---- */
+
+static void check_metrics(const char *folder, const char *out, unsigned steps)
+{
+    char *text = metrics_of(folder, out);
+    unsigned next = 1, evaluations = 0;
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+        unsigned step;
+        assert_int_equal(sscanf(line, "{\"step\":%u", &step), 1);
+        if (strstr(line, "\"loss\"")) assert_int_equal(step, next++);
+        if (strstr(line, "\"val_loss\"")) evaluations++;
+    }
+    assert_int_equal(next, steps + 1);
+    assert_int_equal(evaluations, 4); /* before the first, 8, 16, 24 */
+    free(text);
+}
+
+static void run_leaves_a_model(void **state)
+{
+    (void)state;
+    char *folder = new_folder();
+    job j = new_job(folder, "a");
+    rn_train_result r = must_run(&j);
+    assert_int_equal(r.steps, 24);
+    assert_int_equal(r.tokens, 24 * 2 * 3 * 10);
+    assert_int_equal(r.skipped_steps, 0);
+    assert_int_equal(j.saves, 5); /* 5, 10, 15, 20, 24 */
+    assert_int_equal(j.calls, 25);
+    assert_true(r.val_loss < log(VOCAB) && r.best_val_loss <= r.val_loss);
+    assert_true(r.first_val_bits_per_byte > r.val_bits_per_byte ||
+                (isnan(r.first_val_bits_per_byte) && isnan(r.val_bits_per_byte)));
+    check_metrics(folder, "a", 24);
+
+    char *out = path_in(folder, "a");
+    rn_exec *x = open_exec(1);
+    rn_model *model;
+    OK(rn_model_open(&model, x, out, &err_));
+    rn_model_free(model);
+    rn_exec_close(x);
+    assert_true(rn_train_resumable(out));
+    refused(&j, RN_EEXIST, "holds a checkpoint");
+    free(out);
+
+    job again = new_job(folder, "b");
+    must_run(&again);
+    same_run(folder, "a", "b");
+    remove_folder(folder);
+}
+
+static void stopped_run_resumes(void **state)
+{
+    (void)state;
+    char *folder = new_folder();
+    job whole = new_job(folder, "a");
+    rn_train_result want = must_run(&whole);
+    job j = new_job(folder, "b");
+    static const uint64_t stops[] = {3, 11, 16, 23, 0};
+    rn_train_result got = {0};
+    for (size_t i = 0; i < 5; i++) {
+        j.o.resume = true; /* from the first on: nothing is there yet */
+        j.stop = stops[i];
+        rn_error err = {0};
+        rn_status st = run_job(&j, &got, &err);
+        assert_int_equal(st, stops[i] ? RN_EINTERRUPTED : RN_OK);
+        assert_int_equal(got.steps, stops[i] ? stops[i] : 24);
+    }
+    assert_true(got.train_loss == want.train_loss && got.val_loss == want.val_loss);
+    assert_true(got.best_val_loss == want.best_val_loss);
+    same_run(folder, "a", "b");
+
+    /* A finished run has nothing more to do. */
+    j.stop = 0;
+    got = must_run(&j);
+    assert_true(got.steps == 24 && got.val_loss == want.val_loss);
+    same_run(folder, "a", "b");
+    remove_folder(folder);
+}
+
+/* ---- killed runs ---- */
+
+static int child(char **argv)
+{
+    job j = new_job(argv[0], argv[1]);
+    j.o.train.steps = strtoull(argv[2], NULL, 10);
+    j.o.save_every = strtoull(argv[3], NULL, 10);
+    j.kill = strtoull(argv[4], NULL, 10);
+    j.o.resume = true;
+    struct rlimit limit = {strtoull(argv[5], NULL, 10), RLIM_INFINITY};
+    if (limit.rlim_cur) {
+        j.o.train.schedule = RN_SCHEDULE_CONSTANT;
+        signal(SIGXFSZ, SIG_IGN);
+        setrlimit(RLIMIT_FSIZE, &limit);
+    }
+    rn_train_result result;
+    rn_error err = {0};
+    rn_status st = run_job(&j, &result, &err);
+    if (st) fprintf(stderr, "%s\n", err.message);
+    return st ? 1 : 0;
+}
+
+typedef struct child_args {
+    const char *folder, *out;
+    uint64_t steps, save_every, kill, limit;
+} child_args;
+
+/* Starts this program anew: a fork alone would inherit OpenMP's state. */
+static pid_t start_child(const child_args *a)
+{
+    char numbers[4][24];
+    const uint64_t values[4] = {a->steps, a->save_every, a->kill, a->limit};
+    for (size_t i = 0; i < 4; i++)
+        snprintf(numbers[i], sizeof numbers[i], "%llu", (unsigned long long)values[i]);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        execl("/proc/self/exe", "test_train_run", "child", a->folder, a->out, numbers[0],
+              numbers[1], numbers[2], numbers[3], (char *)NULL);
+        _exit(127);
+    }
+    return pid;
+}
+
+static int wait_for(pid_t pid)
+{
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static void killed_at_steps(void **state)
+{
+    (void)state;
+    char *folder = new_folder();
+    job whole = new_job(folder, "a");
+    must_run(&whole);
+    srand((unsigned)time(NULL));
+    uint64_t first = 1 + (uint64_t)rand() % 12, second = 13 + (uint64_t)rand() % 11;
+    print_message("killed at steps %d and %d\n", (int)first, (int)second);
+    child_args a = {folder, "b", 24, 5, first, 0};
+    assert_true(WIFSIGNALED(wait_for(start_child(&a))));
+    a.kill = second;
+    assert_true(WIFSIGNALED(wait_for(start_child(&a))));
+    a.kill = 0;
+    int status = wait_for(start_child(&a));
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    same_run(folder, "a", "b");
+    remove_folder(folder);
+}
+
+/* Kills at any time, most of them while a checkpoint is being written. */
+static void killed_at_any_time(void **state)
+{
+    (void)state;
+    char *folder = new_folder();
+    job whole = new_job(folder, "a");
+    whole.o.save_every = 1;
+    must_run(&whole);
+    unsigned kills = 0, wait_us = 3000;
+    int status = -1;
+    for (; kills < 60; kills++, wait_us += wait_us / 6) {
+        child_args a = {folder, "b", 24, 1, 0, 0};
+        pid_t pid = start_child(&a);
+        usleep(wait_us / 2 + (unsigned)rand() % wait_us);
+        kill(pid, SIGKILL);
+        status = wait_for(pid);
+        if (WIFEXITED(status)) break;
+    }
+    print_message("killed %u times\n", kills);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_true(kills >= 2);
+    same_run(folder, "a", "b");
+    remove_folder(folder);
+}
+
+/* Every state that a save passes through, put together from the folder before and after.
+ */
+static void half_saved_runs_resume(void **state)
+{
+    (void)state;
+    char *folder = new_folder();
+    job j = new_job(folder, "a");
+    must_run(&j);
+    job part = new_job(folder, "before");
+    part.stop = 5;
+    rn_train_result r;
+    assert_int_equal(run_job(&part, &r, NULL), RN_EINTERRUPTED);
+    shell("cp -a %s/before %s/after", folder, folder);
+    part = new_job(folder, "after");
+    part.stop = 10;
+    part.o.resume = true;
+    assert_int_equal(run_job(&part, &r, NULL), RN_EINTERRUPTED);
+
+    static const char *const states[] = {
+        /* the new folder begun, filled, renamed */
+        "mkdir b/step-000010.tmp-77; echo x > "
+        "b/step-000010.tmp-77/model.safetensors.tmp-77",
+        "cp -a after/step-000010 b/step-000010.tmp-77",
+        "cp -a after/step-000010 b/step-000010",
+        /* its model on the way to the out folder, and there */
+        "cp -a after/step-000010 b/; cp after/model.safetensors "
+        "b/model.safetensors.tmp-77",
+        "cp -a after/step-000010 b/; cp after/model.safetensors b/model.safetensors",
+        /* metrics beyond the step, with half a line */
+        "cp after/metrics.jsonl b/; printf '{\"step\":11,\"loss' >> b/metrics.jsonl",
+        /* latest on the way, and there with the old folder beside, whole and half removed
+         */
+        "cp -a after/step-000010 b/; cp after/latest b/latest.tmp-77",
+        "cp -a after/step-000010 after/metrics.jsonl after/latest b/",
+        "cp -a after/step-000010 after/metrics.jsonl after/latest b/; "
+        "rm b/step-000005/trainer.json",
+        /* the very first save cut short: nothing to resume, but nothing in the way either
+         */
+        "rm b/latest b/config.json",
+        "rm b/latest",
+    };
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        shell("cd %s && rm -rf b && cp -a before b && %s", folder, states[i]);
+        job rest = new_job(folder, "b");
+        rest.o.resume = true;
+        must_run(&rest);
+        same_run(folder, "a", "b");
+    }
+    remove_folder(folder);
+}
+
+/* ---- what is refused ---- */
+
+static void damage_is_refused(void **state)
+{
+    (void)state;
+    char *folder = new_folder();
+    job j = new_job(folder, "a");
+    j.stop = 7;
+    rn_train_result r;
+    assert_int_equal(run_job(&j, &r, NULL), RN_EINTERRUPTED);
+    static const char *const files[] = {
+        "latest", "step-000007/model.safetensors", "step-000007/config.json",
+        "step-000007/optimizer.safetensors", "step-000007/trainer.json"};
+    static const char *const harms[] = {
+        "truncate -s -1", "truncate -s 0",
+        "printf X | dd conv=notrunc status=none seek=9 bs=1 of=", "printf X >>", "rm"};
+    for (size_t f = 0; f < 5; f++)
+        for (size_t h = 0; h < 5; h++) {
+            if (f == 0 && h == 4)
+                continue; /* without latest there is nothing to resume */
+            const char *space = strchr(harms[h], '=') && h == 2 ? "" : " ";
+            shell("cd %s && rm -rf b && cp -a a b && %s%sb/%s", folder, harms[h], space,
+                  files[f]);
+            job again = new_job(folder, "b");
+            again.o.resume = true;
+            const char *name = strrchr(files[f], '/');
+            refused(&again, RN_EFORMAT, name ? name + 1 : files[f]);
+            shell("test -e %s/b/latest -a -d %s/b/step-000007", folder, folder);
+        }
+    remove_folder(folder);
+}
+
+static void other_runs_are_refused(void **state)
+{
+    (void)state;
+    char *folder = new_folder();
+    job begun = new_job(folder, "a");
+    begun.stop = 6;
+    rn_train_result r;
+    assert_int_equal(run_job(&begun, &r, NULL), RN_EINTERRUPTED);
+    job j[19];
+    const char *words[19] = {"batch: it is 3 in the checkpoint, now 2",
+                             "seq: it is 10",
+                             "accum: it is 2",
+                             "lr: it is 0.003",
+                             "min_lr: it is",
+                             "warmup: it is 4",
+                             "schedule: it is",
+                             "beta1: it is 0.9",
+                             "beta2: it is",
+                             "epsilon: it is 1e-08",
+                             "weight_decay: it is",
+                             "clip: it is 1",
+                             "dropout: it is",
+                             "form: it is",
+                             "chunk: it is 4",
+                             "seed: it is",
+                             "steps: it is 24",
+                             "dropout: it is",
+                             "data"};
+    for (size_t i = 0; i < 19; i++) {
+        j[i] = new_job(folder, "a");
+        j[i].o.resume = true;
+    }
+    j[0].o.train.batch = 2;
+    j[1].o.train.seq = 11;
+    j[2].o.train.accum = 1;
+    j[3].o.train.lr = 0.0031;
+    j[4].o.train.min_lr = 0;
+    j[5].o.train.warmup = 5;
+    j[6].o.train.schedule = RN_SCHEDULE_COSINE;
+    j[7].o.train.beta1 = 0.8;
+    j[8].o.train.beta2 = 0.9;
+    j[9].o.train.epsilon = 1e-7;
+    j[10].o.train.weight_decay = 0;
+    j[11].o.train.clip = 2;
+    j[12].o.train.dropout = 0.3;
+    j[13].o.train.form = RN_FORM_PARALLEL;
+    j[14].o.train.chunk = 5;
+    j[15].o.train.seed = 2;
+    j[16].o.train.steps = 30;
+    j[17].dropout = 0.2;
+    rn_tokens *other = make_tokens(folder, "other", TRAIN_TOKENS, 99);
+    j[18].o.data = other;
+    for (size_t i = 0; i < 19; i++) refused(&j[i], RN_EFORMAT, words[i]);
+    rn_tokens_free(other);
+
+    /* What leaves the numbers alone may change, and a chunk length that is not given is
+       the checkpoint's. */
+    job good = new_job(folder, "a");
+    good.o.resume = true;
+    good.o.train.chunk = 0;
+    good.o.train.recompute = true;
+    good.o.eval_every = 0;
+    good.o.save_every = 0;
+    must_run(&good);
+    remove_folder(folder);
+}
+
+static void constant_rate_goes_on(void **state)
+{
+    (void)state;
+    char *folder = new_folder();
+    job whole = new_job(folder, "a"), j = new_job(folder, "b");
+    whole.o.train.schedule = j.o.train.schedule = RN_SCHEDULE_CONSTANT;
+    must_run(&whole);
+    j.o.train.steps = 9;
+    j.o.eval_every = 0;
+    must_run(&j);
+    j.o.resume = true;
+    j.o.train.steps = 24;
+    must_run(&j);
+    same_file(folder, "a", "b", "model.safetensors");
+    remove_folder(folder);
+}
+
+/* A disk that is full while a checkpoint is written: an error, the one before still
+ * whole. */
+static void full_disk_keeps_the_checkpoint(void **state)
+{
+    (void)state;
+    char *folder = new_folder();
+    job whole = new_job(folder, "a"), j = new_job(folder, "b");
+    whole.o.train.schedule = j.o.train.schedule = RN_SCHEDULE_CONSTANT;
+    must_run(&whole);
+    j.o.train.steps = 8;
+    must_run(&j);
+    rn_map model = must_map(folder, "b", "model.safetensors");
+    static const char *const where[] = {"in the model", "in the moments",
+                                        "in the metrics"};
+    const uint64_t limits[] = {model.size / 2, model.size + model.size / 2, 2500};
+    rn_map_close(&model);
+    for (size_t i = 0; i < 3; i++) {
+        print_message("full %s: ", where[i]);
+        child_args a = {folder, "b", 24, 5, 0, limits[i]};
+        int status = wait_for(start_child(&a));
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+        shell("cd %s/b && test $(ls -A | wc -l) = 5 -a -d step-000008", folder);
+    }
+    j.o.resume = true;
+    j.o.train.steps = 24;
+    must_run(&j);
+    same_file(folder, "a", "b", "model.safetensors");
+    remove_folder(folder);
+}
+
+static void foreign_model_is_kept(void **state)
+{
+    (void)state;
+    char *folder = new_folder();
+    shell("mkdir %s/a && echo keep > %s/a/model.safetensors", folder, folder);
+    job j = new_job(folder, "a");
+    refused(&j, RN_EEXIST, "no training run");
+    j.o.resume = true;
+    refused(&j, RN_EEXIST, "no training run");
+    shell("grep -q keep %s/a/model.safetensors", folder);
+    remove_folder(folder);
+}
+
+static void second_run(void *user, const rn_train_progress *p, bool *stop)
+{
+    (void)stop;
+    job *inner = user;
+    if (p->step == 2) refused(inner, RN_EEXIST, "another run");
+}
+
+static void one_run_at_a_time(void **state)
+{
+    (void)state;
+    char *folder = new_folder();
+    job inner = new_job(folder, "a");
+    rn_exec *x = open_exec(1);
+    rn_model *model = tiny_model(x, 1, 0);
+    rn_tokens *data = make_tokens(folder, "data", TRAIN_TOKENS, 3);
+    char *out = path_in(folder, "a");
+    rn_train_run_options o = {.train = tiny_options(), .out = out, .data = data};
+    o.progress = second_run;
+    o.user = &inner;
+    rn_train_result r;
+    OK(rn_train_run(model, &o, &r, &err_));
+    assert_true(isnan(r.val_loss) && isnan(r.best_val_loss));
+    free(out);
+    rn_tokens_free(data);
+    rn_model_free(model);
+    rn_exec_close(x);
+    remove_folder(folder);
+}
+
+/* Without a number of steps the limit ends the run, and the rate has come down by then.
+ */
+static void time_limit_ends_the_run(void **state)
+{
+    (void)state;
+    char *folder = new_folder();
+    job j = new_job(folder, "a");
+    j.o.train.steps = 0;
+    refused(&j, RN_EINVAL, "steps: 0");
+    j.o.save_every = 0;
+    j.o.max_minutes = 0.5 / 60;
+    rn_train_result r = must_run(&j);
+    assert_true(r.steps > 4 && r.seconds >= 0.5 && r.seconds < 30);
+    assert_true(j.last_lr < 0.5 * j.o.train.lr && j.saves == 1);
+    j.o.resume = true;
+    rn_train_result again = must_run(&j);
+    assert_int_equal(again.steps, r.steps);
+    remove_folder(folder);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 8 && strcmp(argv[1], "child") == 0) return child(argv + 2);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(run_leaves_a_model),
+        cmocka_unit_test(stopped_run_resumes),
+        cmocka_unit_test(killed_at_steps),
+        cmocka_unit_test(killed_at_any_time),
+        cmocka_unit_test(half_saved_runs_resume),
+        cmocka_unit_test(damage_is_refused),
+        cmocka_unit_test(other_runs_are_refused),
+        cmocka_unit_test(constant_rate_goes_on),
+        cmocka_unit_test(full_disk_keeps_the_checkpoint),
+        cmocka_unit_test(foreign_model_is_kept),
+        cmocka_unit_test(one_run_at_a_time),
+        cmocka_unit_test(time_limit_ends_the_run),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change is taken: the style, the one-way layers, and the
+# tests under gcc, clang, the thread sanitizer and the address and undefined behaviour
+# sanitizers. Stops at the first failure; ends with the last summary of ctest.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tools/setup.sh check
+tools/format.sh --check
+tools/check_layers.py
+for preset in dev clang asan; do
+    tools/build.sh "$preset" --test
+done
