@@ -62,9 +62,9 @@ static int feed(model_case *c, uint64_t count, rn_error *err)
     while (count && !st) {
         size_t n = count < FEED ? (size_t)count : FEED;
         st = rn_session_feed(c->session, c->ids, n, err);
-        if (!st) rn_session_logits(c->session);
         count -= n;
     }
+    if (!st) rn_session_logits(c->session);
     return cli_code(st);
 }
 

@@ -12,74 +12,42 @@ const char *const cli_row_norms[] = {"none",       "decay", "paper",
 static const char *const cpus[] = {"auto", "ref", "avx2", "avx512", NULL};
 static const char *const types[] = {"f32", NULL};
 
+/* clang-format off */
 static const cli_option common_options[] = {
-    {.name = "threads",
-     .letter = 't',
-     .kind = CLI_INT,
-     .metavar = "N",
-     .min = 1,
-     .max = 1024,
-     .shown = "the physical cores that it may run on",
+    {.name = "threads", .letter = 't', .kind = CLI_INT, .metavar = "N", .min = 1,
+     .max = 1024, .shown = "the physical cores that it may run on",
      .help = "threads to compute with"},
-    {.name = "cpu",
-     .kind = CLI_CHOICE,
-     .choices = cpus,
-     .fallback = "auto",
+    {.name = "cpu", .kind = CLI_CHOICE, .choices = cpus, .fallback = "auto",
      .help = "instruction set of the kernels; auto is the best that the CPU has"},
-    {.name = "device",
-     .kind = CLI_TEXT,
-     .metavar = "cpu|cuda[:N]",
-     .fallback = "cpu",
+    {.name = "device", .kind = CLI_TEXT, .metavar = "cpu|cuda[:N]", .fallback = "cpu",
      .help = "where to compute"},
-    {.name = "type",
-     .kind = CLI_CHOICE,
-     .choices = types,
-     .fallback = "f32",
-     .later = "bf16",
-     .help = "number type of the weights"},
-    {.name = "seed",
-     .kind = CLI_INT,
-     .metavar = "N",
-     .fallback = "0",
-     .min = 0,
+    {.name = "type", .kind = CLI_CHOICE, .choices = types, .fallback = "f32",
+     .later = "bf16", .help = "number type of the weights"},
+    {.name = "seed", .kind = CLI_INT, .metavar = "N", .fallback = "0", .min = 0,
      .max = 0x1p53,
      .help = "seed of every random draw; the same seed gives the same result"},
-    {.name = "quiet",
-     .letter = 'q',
-     .kind = CLI_FLAG,
+    {.name = "quiet", .letter = 'q', .kind = CLI_FLAG,
      .help = "no progress and no notes on standard error; errors only"},
-    {.name = "json",
-     .kind = CLI_FLAG,
+    {.name = "json", .kind = CLI_FLAG,
      .help = "print one JSON object at the end instead of text"},
 };
+/* clang-format on */
 const cli_group cli_common = CLI_GROUP("Common options", common_options);
 
+/* clang-format off */
 static const cli_option random_options[] = {
-    {.name = "random",
-     .kind = CLI_INT,
-     .metavar = "SEED",
-     .min = 0,
-     .max = 0x1p53,
-     .help =
-         "instead of MODEL: random weights drawn from SEED, in the shape of --preset or "
-         "--config"},
-    {.name = "preset",
-     .kind = CLI_CHOICE,
-     .metavar = "NAME",
-     .words = rn_preset_name,
+    {.name = "random", .kind = CLI_INT, .metavar = "SEED", .min = 0, .max = 0x1p53,
+     .help = "instead of MODEL: random weights drawn from SEED, in the shape of "
+             "--preset or --config"},
+    {.name = "preset", .kind = CLI_CHOICE, .metavar = "NAME", .words = rn_preset_name,
      .help = "with --random: the shape by name (see retnet info --presets)"},
-    {.name = "config",
-     .kind = CLI_TEXT,
-     .metavar = "FILE",
-     .complete = CLI_FILES,
-     .help =
-         "with --random: the shape from a config.json in any dialect, or a folder that "
-         "has one"},
-    {.name = "set",
-     .kind = CLI_LIST,
-     .metavar = "KEY=VALUE",
+    {.name = "config", .kind = CLI_TEXT, .metavar = "FILE", .complete = CLI_FILES,
+     .help = "with --random: the shape from a config.json in any dialect, or a folder "
+             "that has one"},
+    {.name = "set", .kind = CLI_LIST, .metavar = "KEY=VALUE",
      .help = "with --random: change one key of the config; may be given several times"},
 };
+/* clang-format on */
 const cli_group cli_random_model = CLI_GROUP("Random model", random_options);
 
 static const cli_command *const commands[] = {&cli_train, &cli_generate, &cli_eval,

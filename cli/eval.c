@@ -20,62 +20,39 @@
 #include <string.h>
 #include <unistd.h>
 
+/* clang-format off */
 static const cli_option text_options[] = {
-    {.name = "text",
-     .kind = CLI_TEXT,
-     .metavar = "PATH",
-     .complete = CLI_FILES,
+    {.name = "text", .kind = CLI_TEXT, .metavar = "PATH", .complete = CLI_FILES,
      .help = "a text file, a folder of them, or a token file (.bin)"},
-    {.name = "ids",
-     .kind = CLI_TEXT,
-     .metavar = "FILE",
-     .complete = CLI_FILES,
-     .help =
-         "rows of ids: a JSON array of arrays, or a safetensors file with a tensor ids"},
+    {.name = "ids", .kind = CLI_TEXT, .metavar = "FILE", .complete = CLI_FILES,
+     .help = "rows of ids: a JSON array of arrays, or a safetensors file with a tensor "
+             "ids"},
 };
+/* clang-format on */
+/* clang-format off */
 static const cli_option how_options[] = {
-    {.name = "form",
-     .kind = CLI_CHOICE,
-     .choices = cli_forms,
-     .fallback = "chunkwise",
+    {.name = "form", .kind = CLI_CHOICE, .choices = cli_forms, .fallback = "chunkwise",
      .help = "which of the three forms computes"},
-    {.name = "chunk",
-     .kind = CLI_INT,
-     .metavar = "C",
-     .min = 1,
-     .max = 1048576,
-     .unit = "tokens",
-     .shown = "the one that measured best",
+    {.name = "chunk", .kind = CLI_INT, .metavar = "C", .min = 1, .max = 1048576,
+     .unit = "tokens", .shown = "the one that measured best",
      .help = "length of a chunk in the chunkwise form"},
-    {.name = "row-norm",
-     .kind = CLI_CHOICE,
-     .choices = cli_row_norms,
-     .fallback = "auto",
-     .help = "factor on each row before the head norm; auto is what the model's own code "
-             "uses in this form"},
-    {.name = "window",
-     .kind = CLI_INT,
-     .metavar = "N",
-     .min = 1,
-     .max = 0x1p40,
-     .unit = "tokens",
-     .shown = "never",
+    {.name = "row-norm", .kind = CLI_CHOICE, .choices = cli_row_norms, .fallback = "auto",
+     .help = "factor on each row before the head norm; auto is what the model's own "
+             "code uses in this form"},
+    {.name = "window", .kind = CLI_INT, .metavar = "N", .min = 1, .max = 0x1p40,
+     .unit = "tokens", .shown = "never",
      .help = "with --text: the state starts anew every N tokens"},
 };
+/* clang-format on */
+/* clang-format off */
 static const cli_option file_options[] = {
-    {.name = "logits",
-     .kind = CLI_TEXT,
-     .metavar = "FILE",
-     .complete = CLI_FILES,
+    {.name = "logits", .kind = CLI_TEXT, .metavar = "FILE", .complete = CLI_FILES,
      .help = "write the logits of all positions as a safetensors file"},
-    {.name = "grads",
-     .kind = CLI_TEXT,
-     .metavar = "FILE",
-     .complete = CLI_FILES,
-     .help =
-         "write the gradient of the loss by every tensor (grad.NAME) as a safetensors "
-         "file"},
+    {.name = "grads", .kind = CLI_TEXT, .metavar = "FILE", .complete = CLI_FILES,
+     .help = "write the gradient of the loss by every tensor (grad.NAME) as a "
+             "safetensors file"},
 };
+/* clang-format on */
 static const cli_group text_group = CLI_GROUP("What to read", text_options);
 static const cli_group how_group = CLI_GROUP("How to compute", how_options);
 static const cli_group file_group = CLI_GROUP("What to write", file_options);
@@ -274,7 +251,11 @@ static int check_files(const cli_args *args, rn_form form, rn_error *err)
         return cli_usage(err, "--logits and --grads name the same file");
     if (cli_given(args, "window") && (logits || grads || cli_given(args, "ids")))
         return cli_usage(err, "--window: only with --text, without --logits and --grads");
-    return CLI_DONE;
+    int code = cli_check_input(cli_text(args, "text"), err);
+    if (!code) code = cli_check_input(cli_text(args, "ids"), err);
+    if (!code) code = cli_check_output(cli_text(args, "logits"), err);
+    if (!code) code = cli_check_output(cli_text(args, "grads"), err);
+    return code;
 }
 
 static int check_options(const cli_args *args, const char *path, rn_error *err)
@@ -289,8 +270,8 @@ static int check_options(const cli_args *args, const char *path, rn_error *err)
                          "--row-norm: torchscale is defined for --form parallel only");
     if (cli_given(args, "chunk") && form != RN_FORM_CHUNKWISE)
         return cli_usage(err, "--chunk: only with --form chunkwise");
-    int code = check_files(args, form, err);
-    return code ? code : cli_check_model(args, path, err);
+    int code = cli_check_model(args, path, err);
+    return code ? code : check_files(args, form, err);
 }
 
 static int evaluate(evaluation *e, rn_error *err)

@@ -21,75 +21,38 @@
 
 enum { FEED = 16384, STDOUT_BUFFER = 65536 };
 
+/* clang-format off */
 static const cli_option prompt_options[] = {
-    {.name = "prompt",
-     .letter = 'p',
-     .kind = CLI_TEXT,
-     .metavar = "TEXT",
+    {.name = "prompt", .letter = 'p', .kind = CLI_TEXT, .metavar = "TEXT",
      .help = "the text to continue; with --ids numbers separated by spaces or commas"},
-    {.name = "prompt-file",
-     .kind = CLI_TEXT,
-     .metavar = "FILE",
-     .complete = CLI_FILES,
+    {.name = "prompt-file", .kind = CLI_TEXT, .metavar = "FILE", .complete = CLI_FILES,
      .help = "read the prompt from a file; - is standard input"},
-    {.name = "ids",
-     .kind = CLI_FLAG,
+    {.name = "ids", .kind = CLI_FLAG,
      .help = "numbers instead of text, in the prompt and in the result"},
 };
 
 static const cli_option sampling_options[] = {
-    {.name = "tokens",
-     .letter = 'n',
-     .kind = CLI_INT,
-     .metavar = "N",
-     .fallback = "200",
-     .unit = "tokens",
-     .min = 0,
-     .max = 0x1p53,
-     .help = "how many to generate at most"},
-    {.name = "temperature",
-     .kind = CLI_REAL,
-     .metavar = "X",
-     .fallback = "0.8",
-     .min = 0,
-     .max = 100,
-     .help = "divides the logits; 0 is the same as --greedy"},
-    {.name = "top-k",
-     .kind = CLI_INT,
-     .metavar = "K",
-     .fallback = "0",
-     .min = 0,
-     .max = 2147483647,
-     .unit = "tokens",
-     .help = "keep the K most likely; 0 keeps all"},
-    {.name = "top-p",
-     .kind = CLI_REAL,
-     .metavar = "P",
-     .fallback = "1",
-     .min = 0,
+    {.name = "tokens", .letter = 'n', .kind = CLI_INT, .metavar = "N", .fallback = "200",
+     .unit = "tokens", .min = 0, .max = 0x1p53, .help = "how many to generate at most"},
+    {.name = "temperature", .kind = CLI_REAL, .metavar = "X", .fallback = "0.8", .min = 0,
+     .max = 100, .help = "divides the logits; 0 is the same as --greedy"},
+    {.name = "top-k", .kind = CLI_INT, .metavar = "K", .fallback = "0", .min = 0,
+     .max = 2147483647, .unit = "tokens", .help = "keep the K most likely; 0 keeps all"},
+    {.name = "top-p", .kind = CLI_REAL, .metavar = "P", .fallback = "1", .min = 0,
      .max = 1,
-     .help =
-         "keep the most likely ones that have probability P together; 0 or 1 keeps all"},
-    {.name = "min-p",
-     .kind = CLI_REAL,
-     .metavar = "P",
-     .fallback = "0",
-     .min = 0,
+     .help = "keep the most likely ones that have probability P together; 0 or 1 keeps "
+             "all"},
+    {.name = "min-p", .kind = CLI_REAL, .metavar = "P", .fallback = "0", .min = 0,
      .max = 1,
      .help = "keep what is at least P times as likely as the best; 0 keeps all"},
-    {.name = "repeat-penalty",
-     .kind = CLI_REAL,
-     .metavar = "X",
-     .fallback = "1",
-     .min = 0,
-     .max = 100,
+    {.name = "repeat-penalty", .kind = CLI_REAL, .metavar = "X", .fallback = "1",
+     .min = 0, .max = 100,
      .help = "makes the last 64 tokens less likely by this factor; 0 or 1 is off"},
     {.name = "greedy", .kind = CLI_FLAG, .help = "always the most likely token"},
-    {.name = "stop",
-     .kind = CLI_LIST,
-     .metavar = "TEXT",
+    {.name = "stop", .kind = CLI_LIST, .metavar = "TEXT",
      .help = "end before this text appears; may be given several times"},
 };
+/* clang-format on */
 
 static const cli_group prompt_group = CLI_GROUP("Prompt", prompt_options);
 static const cli_group sampling_group = CLI_GROUP("Generation", sampling_options);
@@ -166,11 +129,11 @@ static int read_prompt(generation *g, const cli_prompt *prompt, rn_error *err)
         size_t count = prompt->count - at < FEED ? prompt->count - at : FEED;
         rn_status st = rn_session_feed(g->session, prompt->ids + at, count, err);
         if (st) return cli_code(st);
-        rn_session_logits(g->session);
         if (prompt->count > FEED)
             cli_progress_show(&progress, "prompt %zu/%zu tokens", at + count,
                               prompt->count);
     }
+    if (!cli_interrupted()) rn_session_logits(g->session);
     g->prompt_seconds = cli_seconds() - begin;
     cli_progress_clear(&progress);
     return CLI_DONE;

@@ -17,24 +17,18 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* clang-format off */
 static const cli_option options[] = {
-    {.name = "preset",
-     .kind = CLI_CHOICE,
-     .metavar = "NAME",
-     .words = rn_preset_name,
+    {.name = "preset", .kind = CLI_CHOICE, .metavar = "NAME", .words = rn_preset_name,
      .help = "a shape by name instead of MODEL; needs no memory for weights"},
-    {.name = "config",
-     .kind = CLI_TEXT,
-     .metavar = "FILE",
-     .complete = CLI_FILES,
+    {.name = "config", .kind = CLI_TEXT, .metavar = "FILE", .complete = CLI_FILES,
      .help = "a config.json in any dialect instead of MODEL"},
-    {.name = "set",
-     .kind = CLI_LIST,
-     .metavar = "KEY=VALUE",
+    {.name = "set", .kind = CLI_LIST, .metavar = "KEY=VALUE",
      .help = "with --preset or --config: change one key; may be given several times"},
     {.name = "tensors", .kind = CLI_FLAG, .help = "list the tensors too"},
     {.name = "presets", .kind = CLI_FLAG, .help = "list the presets and what they are"},
 };
+/* clang-format on */
 static const cli_group group = CLI_GROUP("What to tell", options);
 
 static json_t *shape_json(const uint64_t *shape, int dims)

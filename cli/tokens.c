@@ -28,6 +28,26 @@ char *cli_join(const char *dir, const char *name)
     return out;
 }
 
+int cli_check_input(const char *path, rn_error *err)
+{
+    if (!path || !access(path, R_OK)) return CLI_DONE;
+    return cli_fail(err, "%s: %s", path, strerror(errno));
+}
+
+int cli_check_output(const char *path, rn_error *err)
+{
+    if (!path) return CLI_DONE;
+    char *folder = strdup(path);
+    if (!folder) return cli_fail(err, "out of memory for a path");
+    char *slash = strrchr(folder, '/');
+    if (slash) slash[slash == folder] = 0;
+    int code = CLI_DONE;
+    if (access(slash ? folder : ".", W_OK | X_OK))
+        code = cli_fail(err, "%s: its folder: %s", path, strerror(errno));
+    free(folder);
+    return code;
+}
+
 static int make_parents(char *path, rn_error *err)
 {
     for (char *slash = path + 1;; slash++) {

@@ -2,7 +2,6 @@
  * retnet train: tokens from text, a model from scratch or from another, and the library's
  * loop with a progress line. Ctrl-C stops after the step at hand and saves.
  */
-#define _POSIX_C_SOURCE 200809L
 #include "commands.h"
 #include "interrupt.h"
 #include "keep.h"
@@ -13,229 +12,97 @@
 
 #include "retnet/train.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char *const schedules[] = {"linear", "cosine", "constant", NULL};
 static const char *const train_forms[] = {"chunkwise", "parallel", NULL};
 
+/* clang-format off */
 static const cli_option data_options[] = {
-    {.name = "data",
-     .letter = 'd',
-     .kind = CLI_PATHS,
-     .metavar = "PATH...",
-     .complete = CLI_FILES,
-     .help = "text files, folders of them, token files (.bin)"},
-    {.name = "val",
-     .kind = CLI_TEXT,
-     .metavar = "PATH",
-     .complete = CLI_FILES,
+    {.name = "data", .letter = 'd', .kind = CLI_PATHS, .metavar = "PATH...",
+     .complete = CLI_FILES, .help = "text files, folders of them, token files (.bin)"},
+    {.name = "val", .kind = CLI_TEXT, .metavar = "PATH", .complete = CLI_FILES,
      .help = "validation text, folder or token file"},
-    {.name = "val-fraction",
-     .kind = CLI_REAL,
-     .metavar = "X",
-     .fallback = "0.1",
-     .min = 0,
-     .max = 0.9,
+    {.name = "val-fraction", .kind = CLI_REAL, .metavar = "X", .fallback = "0.1",
+     .min = 0, .max = 0.9,
      .help = "without --val: the last part of the data that validates; 0 is none"},
-    {.name = "tokenizer",
-     .kind = CLI_TEXT,
-     .metavar = "byte|FILE",
-     .fallback = "byte",
-     .complete = CLI_FILES,
-     .help = "how text becomes tokens"},
-    {.name = "out",
-     .letter = 'o',
-     .kind = CLI_TEXT,
-     .metavar = "DIR",
+    {.name = "tokenizer", .kind = CLI_TEXT, .metavar = "byte|FILE", .fallback = "byte",
+     .complete = CLI_FILES, .help = "how text becomes tokens"},
+    {.name = "out", .letter = 'o', .kind = CLI_TEXT, .metavar = "DIR",
      .complete = CLI_FOLDERS,
      .help = "folder of the result: model, checkpoints, tokens, metrics.jsonl"},
-    {.name = "resume",
-     .kind = CLI_FLAG,
+    {.name = "resume", .kind = CLI_FLAG,
      .help = "continue what is in --out; starts anew where nothing is there"},
 };
 
 static const cli_option model_options[] = {
-    {.name = "init",
-     .kind = CLI_TEXT,
-     .metavar = "MODEL",
-     .complete = CLI_FILES,
+    {.name = "init", .kind = CLI_TEXT, .metavar = "MODEL", .complete = CLI_FILES,
      .help = "begin with the weights of this model"},
-    {.name = "preset",
-     .kind = CLI_CHOICE,
-     .metavar = "NAME",
-     .words = rn_preset_name,
-     .shown = "nano",
-     .help = "a new model in this shape (see retnet info --presets)"},
-    {.name = "config",
-     .kind = CLI_TEXT,
-     .metavar = "FILE",
-     .complete = CLI_FILES,
+    {.name = "preset", .kind = CLI_CHOICE, .metavar = "NAME", .words = rn_preset_name,
+     .shown = "nano", .help = "a new model in this shape (see retnet info --presets)"},
+    {.name = "config", .kind = CLI_TEXT, .metavar = "FILE", .complete = CLI_FILES,
      .help = "a new model in the shape of a config.json in any dialect"},
-    {.name = "set",
-     .kind = CLI_LIST,
-     .metavar = "KEY=VALUE",
+    {.name = "set", .kind = CLI_LIST, .metavar = "KEY=VALUE",
      .help = "change one key of the config; may be given several times"},
-    {.name = "dropout",
-     .kind = CLI_REAL,
-     .metavar = "P",
-     .shown = "the config's",
-     .min = 0,
-     .max = 0.99,
-     .help = "probability that an activation is dropped"},
+    {.name = "dropout", .kind = CLI_REAL, .metavar = "P", .shown = "the config's",
+     .min = 0, .max = 0.99, .help = "probability that an activation is dropped"},
 };
 
 static const cli_option step_options[] = {
-    {.name = "steps",
-     .letter = 'n',
-     .kind = CLI_INT,
-     .metavar = "N",
-     .fallback = "1000",
-     .min = 1,
-     .max = 0x1p53,
+    {.name = "steps", .letter = 'n', .kind = CLI_INT, .metavar = "N", .fallback = "1000",
+     .min = 1, .max = 0x1p53,
      .help = "optimizer steps in all; with --max-minutes alone there is no limit"},
-    {.name = "max-minutes",
-     .kind = CLI_REAL,
-     .metavar = "X",
-     .fallback = "0",
-     .min = 0,
-     .max = 1e8,
-     .unit = "minutes",
-     .help =
-         "end after this time, evaluated and saved; the schedule then follows time; 0 is "
-         "no limit"},
-    {.name = "batch",
-     .letter = 'b',
-     .kind = CLI_INT,
-     .metavar = "N",
-     .fallback = "8",
-     .min = 1,
-     .max = 1048576,
-     .unit = "rows",
-     .help = "rows of a micro-batch"},
-    {.name = "seq",
-     .kind = CLI_INT,
-     .metavar = "N",
-     .fallback = "256",
-     .min = 1,
-     .max = 1073741824,
-     .unit = "tokens",
-     .help = "length of a row"},
-    {.name = "accum",
-     .kind = CLI_INT,
-     .metavar = "N",
-     .fallback = "1",
-     .min = 1,
-     .max = 1048576,
-     .unit = "micro-batches",
-     .help = "micro-batches of a step"},
-    {.name = "form",
-     .kind = CLI_CHOICE,
-     .choices = train_forms,
-     .fallback = "chunkwise",
+    {.name = "max-minutes", .kind = CLI_REAL, .metavar = "X", .fallback = "0", .min = 0,
+     .max = 1e8, .unit = "minutes",
+     .help = "end after this time, evaluated and saved; the schedule then follows "
+             "time; 0 is no limit"},
+    {.name = "batch", .letter = 'b', .kind = CLI_INT, .metavar = "N", .fallback = "8",
+     .min = 1, .max = 1048576, .help = "rows of a micro-batch"},
+    {.name = "seq", .kind = CLI_INT, .metavar = "N", .fallback = "256", .min = 1,
+     .max = 1073741824, .unit = "tokens", .help = "length of a row"},
+    {.name = "accum", .kind = CLI_INT, .metavar = "N", .fallback = "1", .min = 1,
+     .max = 1048576, .help = "micro-batches of a step"},
+    {.name = "form", .kind = CLI_CHOICE, .choices = train_forms, .fallback = "chunkwise",
      .help = "form of retention that computes"},
-    {.name = "chunk",
-     .kind = CLI_INT,
-     .metavar = "C",
-     .min = 1,
-     .max = 1048576,
-     .unit = "tokens",
-     .shown = "the one that measured best",
+    {.name = "chunk", .kind = CLI_INT, .metavar = "C", .min = 1, .max = 1048576,
+     .unit = "tokens", .shown = "the one that measured best",
      .help = "length of a chunk"},
-    {.name = "recompute",
-     .kind = CLI_FLAG,
+    {.name = "recompute", .kind = CLI_FLAG,
      .help = "compute activations again in the backward pass: less memory, more time"},
 };
 
 static const cli_option optimizer_options[] = {
-    {.name = "lr",
-     .kind = CLI_REAL,
-     .metavar = "X",
-     .fallback = "6e-4",
-     .min = 0,
-     .max = 100,
-     .help = "peak learning rate"},
-    {.name = "min-lr",
-     .kind = CLI_REAL,
-     .metavar = "X",
-     .shown = "a tenth of --lr",
-     .min = 0,
-     .max = 100,
-     .help = "learning rate at the end"},
-    {.name = "warmup",
-     .kind = CLI_INT,
-     .metavar = "N",
-     .fallback = "100",
-     .unit = "steps",
-     .min = 0,
-     .max = 0x1p53,
-     .help = "steps in which the rate rises to its peak"},
-    {.name = "schedule",
-     .kind = CLI_CHOICE,
-     .choices = schedules,
-     .fallback = "linear",
+    {.name = "lr", .kind = CLI_REAL, .metavar = "X", .fallback = "6e-4", .min = 0,
+     .max = 100, .help = "peak learning rate"},
+    {.name = "min-lr", .kind = CLI_REAL, .metavar = "X", .shown = "a tenth of --lr",
+     .min = 0, .max = 100, .help = "learning rate at the end"},
+    {.name = "warmup", .kind = CLI_INT, .metavar = "N", .fallback = "100", .min = 0,
+     .max = 0x1p53, .help = "steps in which the rate rises to its peak"},
+    {.name = "schedule", .kind = CLI_CHOICE, .choices = schedules, .fallback = "linear",
      .help = "how the rate falls after the warm-up"},
-    {.name = "weight-decay",
-     .kind = CLI_REAL,
-     .metavar = "X",
-     .fallback = "0.05",
-     .min = 0,
-     .max = 1000,
-     .help = "AdamW decay of matrices"},
-    {.name = "beta1",
-     .kind = CLI_REAL,
-     .metavar = "X",
-     .fallback = "0.9",
-     .min = 0,
-     .max = 0.999999,
-     .help = "AdamW decay of the first moment"},
-    {.name = "beta2",
-     .kind = CLI_REAL,
-     .metavar = "X",
-     .fallback = "0.98",
-     .min = 0,
-     .max = 0.999999999,
-     .help = "AdamW decay of the second moment"},
-    {.name = "clip",
-     .kind = CLI_REAL,
-     .metavar = "X",
-     .fallback = "1",
-     .min = 0,
-     .max = 1e9,
-     .help = "largest norm of the gradient; 0 is no clipping"},
+    {.name = "weight-decay", .kind = CLI_REAL, .metavar = "X", .fallback = "0.05",
+     .min = 0, .max = 1000, .help = "AdamW decay of matrices"},
+    {.name = "beta1", .kind = CLI_REAL, .metavar = "X", .fallback = "0.9", .min = 0,
+     .max = 0.999999, .help = "AdamW decay of the first moment"},
+    {.name = "beta2", .kind = CLI_REAL, .metavar = "X", .fallback = "0.98", .min = 0,
+     .max = 0.999999999, .help = "AdamW decay of the second moment"},
+    {.name = "clip", .kind = CLI_REAL, .metavar = "X", .fallback = "1", .min = 0,
+     .max = 1e9, .help = "largest norm of the gradient; 0 is no clipping"},
 };
 
 static const cli_option record_options[] = {
-    {.name = "eval-every",
-     .kind = CLI_INT,
-     .metavar = "N",
-     .fallback = "500",
-     .unit = "steps",
-     .min = 0,
-     .max = 0x1p53,
-     .help = "steps between evaluations; 0 is only at the end"},
-    {.name = "save-every",
-     .kind = CLI_INT,
-     .metavar = "N",
-     .fallback = "500",
-     .unit = "steps",
-     .min = 0,
-     .max = 0x1p53,
-     .help = "steps between checkpoints; 0 is only at the end"},
-    {.name = "keep",
-     .kind = CLI_INT,
-     .metavar = "N",
-     .fallback = "0",
-     .min = 0,
-     .max = 1000000,
-     .unit = "models",
-     .help = "keep the models of the last N checkpoints in --out/keep"},
+    {.name = "eval-every", .kind = CLI_INT, .metavar = "N", .fallback = "500", .min = 0,
+     .max = 0x1p53, .help = "steps between evaluations; 0 is only at the end"},
+    {.name = "save-every", .kind = CLI_INT, .metavar = "N", .fallback = "500", .min = 0,
+     .max = 0x1p53, .help = "steps between checkpoints; 0 is only at the end"},
+    {.name = "keep", .kind = CLI_INT, .metavar = "N", .fallback = "0", .min = 0,
+     .max = 1000000, .help = "keep the models of the last N checkpoints in --out/keep"},
 };
+/* clang-format on */
 
 static const cli_group data_group = CLI_GROUP("Data", data_options);
 static const cli_group model_group = CLI_GROUP("Model", model_options);
@@ -282,20 +149,14 @@ static int check_options(const cli_args *args, rn_error *err)
     return check_model_options(args, err);
 }
 
-static int check_path(const char *path, rn_error *err)
-{
-    if (!path || !access(path, R_OK)) return CLI_DONE;
-    return cli_fail(err, "%s: %s", path, strerror(errno));
-}
-
 /* What can be seen of files before any work. */
 static int check_files(training *t, rn_error *err)
 {
     const cli_value *data = cli_get(t->args, "data");
-    int code = check_path(cli_text(t->args, "val"), err);
-    if (!code) code = check_path(cli_text(t->args, "init"), err);
+    int code = cli_check_input(cli_text(t->args, "val"), err);
+    if (!code) code = cli_check_input(cli_text(t->args, "init"), err);
     for (size_t i = 0; i < data->count && !code; i++)
-        code = check_path(data->list[i], err);
+        code = cli_check_input(data->list[i], err);
     if (code) return code;
     bool resumable = rn_train_resumable(t->out);
     t->continues = resumable && cli_int(t->args, "resume");
@@ -418,6 +279,10 @@ static void show_progress(training *t, const rn_train_progress *p)
         snprintf(val, sizeof val, "  val %.4f (%.3f bits/byte)", t->val_loss,
                  t->val_bits);
     else if (isfinite(t->val_loss)) snprintf(val, sizeof val, "  val %.4f", t->val_loss);
+    if (!p->step) {
+        cli_progress_show(&t->progress, "step %s%s", step, val);
+        return;
+    }
     if (p->eta < 0) snprintf(eta, sizeof eta, "?");
     else cli_duration(eta, p->eta);
     cli_progress_show(&t->progress, "step %s  loss %.4f%s  %s tokens/s  ETA %s", step,
@@ -570,7 +435,7 @@ static const cli_group *const groups[] = {
 const cli_command cli_train = {
     .name = "train",
     .summary = "train a model on text",
-    .arguments = "",
+    .arguments = "--data PATH... --out DIR",
     .about =
         "Trains a new model, or one that there is, on text files, with a progress line "
         "on "

@@ -43,19 +43,24 @@ static inline int scratch_close(void **state)
     return nftw(scratch, scratch_remove, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* "FOLDER/name"; valid for the next fifteen calls. */
+/* "FOLDER/name", valid to the end of the program. */
 static inline const char *in_scratch(const char *name)
 {
-    static char ring[16][1024];
-    static unsigned next;
-    char *path = ring[next++ % 16];
-    snprintf(path, sizeof ring[0], "%s/%s", scratch, name);
-    return path;
+    static char paths[200][1024];
+    char path[sizeof paths[0]];
+    snprintf(path, sizeof path, "%s/%s", scratch, name);
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        if (!paths[i][0]) memcpy(paths[i], path, sizeof path);
+        if (!strcmp(paths[i], path)) return paths[i];
+    }
+    fail_msg("too many files of tests");
+    return NULL;
 }
 
 static inline const char *put_bytes(const char *name, const void *bytes, size_t size)
 {
     const char *path = in_scratch(name);
+    remove(path); /* rewriting in place makes some file systems wait for the disk */
     FILE *f = fopen(path, "wb");
     assert_non_null(f);
     assert_int_equal(fwrite(bytes, 1, size, f), size);

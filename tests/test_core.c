@@ -179,7 +179,7 @@ static void maps_refuse_what_is_no_file(void **state)
 static const char *temp_of(const char *path)
 {
     static char temp[1100];
-    snprintf(temp, sizeof temp, "%s.tmp-%ld", path, (long)getpid());
+    snprintf(temp, sizeof temp, "%.1023s.tmp-%ld", path, (long)getpid());
     return temp;
 }
 

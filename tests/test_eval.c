@@ -10,32 +10,22 @@
 #include "retnet/eval.h"
 #include "retnet/session.h"
 
+#include "scratch.h"
+
 #include <dirent.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 static rn_exec *exec;
 
 static int set_up(void **state)
 {
-    (void)state;
-    return rn_exec_open(&exec, NULL, NULL);
+    return scratch_open(state) || rn_exec_open(&exec, NULL, NULL);
 }
 
 static int tear_down(void **state)
 {
-    (void)state;
     rn_exec_close(exec);
-    return 0;
+    return scratch_close(state);
 }
 
 /* One golden folder: the model, its prompt, and what is known about both. */
@@ -266,19 +256,27 @@ static void check_split(golden *g)
     free(want);
 }
 
+/* With two values a head GroupNorm gives almost +-1, and the gradient behind it is a
+   difference of nearly equal float32 numbers. */
+static double gradient_tolerance(const golden *g)
+{
+    return strstr(g->folder, "post-layer") ? 1e-3 : 1e-4;
+}
+
 /* The float64 reference: the config's normaliser, in every form that has it. */
 static void check_reference(golden *g)
 {
+    double near = gradient_tolerance(g);
     rn_eval_result result = run(g, &PARALLEL(AUTO), NULL);
     check_logits(g, "logits", PARALLEL(AUTO), 2e-5, true);
     check_loss(g, PARALLEL(AUTO), 1e-5);
-    check_gradients(g, PARALLEL(AUTO), 1e-4);
+    check_gradients(g, PARALLEL(AUTO), near);
     if (result.row_norm == RN_ROW_NORM_TORCHSCALE) return;
     check_logits(g, "logits", RECURRENT(AUTO), 2e-5, true);
     for (size_t chunk = 0; chunk < 6; chunk++)
         check_logits(g, "logits", CHUNKWISE(AUTO, .chunk = chunk), 2e-5, true);
-    check_gradients(g, CHUNKWISE(AUTO), 1e-4);
-    check_gradients(g, CHUNKWISE(AUTO, .chunk = 3), 1e-4);
+    check_gradients(g, CHUNKWISE(AUTO), near);
+    check_gradients(g, CHUNKWISE(AUTO, .chunk = 3), near);
     check_split(g);
 }
 
@@ -342,28 +340,17 @@ static int32_t token(size_t i)
     return (int32_t)((i * i / 3 + i) % VOCAB);
 }
 
-/* The first `count` tokens as a token file in a fresh folder, which is removed again. */
+/* The first `count` tokens as a token file (nanoGPT's). */
 static rn_tokens *make_tokens(size_t count)
 {
-    const char *parent = getenv("TMPDIR");
-    char folder[512], path[600];
-    snprintf(folder, sizeof folder, "%s/retnet-eval-XXXXXX", parent ? parent : "/tmp");
-    assert_non_null(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/tokens.bin", folder);
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    for (size_t i = 0; i < count; i++) {
-        int32_t id = token(i);
-        unsigned char bytes[2] = {(unsigned char)id, 0};
-        fwrite(bytes, 1, 2, file);
-    }
-    fclose(file);
+    unsigned char *bytes = calloc(count, 2);
+    assert_non_null(bytes);
+    for (size_t i = 0; i < count; i++) bytes[2 * i] = (unsigned char)token(i);
     rn_tokens *tokens;
     rn_error err;
-    rn_status st = rn_tokens_open(&tokens, path, &err);
-    remove(path);
-    rmdir(folder);
-    if (st) fail_msg("%s", err.message);
+    if (rn_tokens_open(&tokens, put_bytes("tokens.bin", bytes, 2 * count), &err))
+        fail_msg("%s", err.message);
+    free(bytes);
     return tokens;
 }
 

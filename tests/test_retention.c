@@ -100,8 +100,8 @@ static result run(rn_exec *x, const scene *s, rn_form form, size_t chunk, bool s
     if (form == RN_FORM_RECURRENT) return r;
     float *d_o = copy_of(s->d_o, s->rows * c->heads * c->dv);
     st = rn_retention_backward(x, &call, r.dq, r.dk, r.dv, d_o, r.row_scale, s->q, s->k,
-                               s->v, states ? (const float *const *)s->s0 : NULL,
-                               states ? r.ds0 : NULL, &err);
+                               s->v, states ? (const float *const *)s->s0 : NULL, r.ds0,
+                               &err);
     if (st) fail_msg("backward: %s", err.message);
     free(d_o);
     return r;
@@ -130,7 +130,7 @@ static void same_results(const char *where, const scene *s, const result *got,
     same(where, "dq", got->dq, want->dq, rows * c->heads * c->dk, GRADIENT_TOLERANCE);
     same(where, "dk", got->dk, want->dk, rows * c->kv_heads * c->dk, GRADIENT_TOLERANCE);
     same(where, "dv", got->dv, want->dv, rows * c->kv_heads * c->dv, GRADIENT_TOLERANCE);
-    for (size_t b = 0; states && b < c->batch; b++)
+    for (size_t b = 0; b < c->batch; b++)
         same(where, "ds0", got->ds0[b], want->ds0[b], state_size(s), GRADIENT_TOLERANCE);
 }
 

@@ -317,7 +317,7 @@ static void deep_and_long_headers_are_refused(void **state)
         memcpy(bytes, &lengths[i], 8);
         memcpy(bytes + 8, "{}", 2);
         FAILS(try_open(put_bytes("length", bytes, sizeof bytes), err), RN_EFORMAT,
-              "header");
+              "length");
     }
     FAILS(try_open(in_scratch("missing"), err), RN_ENOTFOUND, "missing");
     FAILS(try_open(put_text("nothing", ""), err), RN_EFORMAT, "nothing: 0 bytes");

@@ -24,6 +24,7 @@ typedef struct job {
     double dropout; /* of the model's config */
     uint64_t stop;  /* the callback stops the run at this step; 0: never */
     uint64_t kill;  /* alike, by SIGKILL */
+    uint64_t limit; /* bytes that a file may have from the first callback on; 0: any */
     uint64_t saves; /* checkpoints reported */
     uint64_t calls;
     double last_lr;
@@ -45,6 +46,10 @@ static void on_progress(void *user, const rn_train_progress *p, bool *stop)
     j->calls++;
     j->saves += p->checkpoint != NULL;
     j->last_lr = p->lr;
+    if (j->limit && j->calls == 1) {
+        signal(SIGXFSZ, SIG_IGN);
+        setrlimit(RLIMIT_FSIZE, &(struct rlimit){j->limit, RLIM_INFINITY});
+    }
     if (j->kill && p->step == j->kill) raise(SIGKILL);
     if (j->stop && p->step == j->stop) *stop = true;
 }
@@ -253,12 +258,8 @@ static int child(char **argv)
     j.o.save_every = strtoull(argv[3], NULL, 10);
     j.kill = strtoull(argv[4], NULL, 10);
     j.o.resume = true;
-    struct rlimit limit = {strtoull(argv[5], NULL, 10), RLIM_INFINITY};
-    if (limit.rlim_cur) {
-        j.o.train.schedule = RN_SCHEDULE_CONSTANT;
-        signal(SIGXFSZ, SIG_IGN);
-        setrlimit(RLIMIT_FSIZE, &limit);
-    }
+    j.limit = strtoull(argv[5], NULL, 10);
+    if (j.limit) j.o.train.schedule = RN_SCHEDULE_CONSTANT;
     rn_train_result result;
     rn_error err = {0};
     rn_status st = run_job(&j, &result, &err);
@@ -367,7 +368,7 @@ static void half_saved_runs_resume(void **state)
         /* its model on the way to the out folder, and there */
         "cp -a after/step-000010 b/; cp after/model.safetensors "
         "b/model.safetensors.tmp-77",
-        "cp -a after/step-000010 b/; cp after/model.safetensors b/model.safetensors",
+        "cp -a after/step-000010 b/; cp --remove-destination after/model.safetensors b/",
         /* metrics beyond the step, with half a line */
         "cp after/metrics.jsonl b/; printf '{\"step\":11,\"loss' >> b/metrics.jsonl",
         /* latest on the way, and there with the old folder beside, whole and half removed
@@ -441,7 +442,7 @@ static void other_runs_are_refused(void **state)
                              "schedule: it is",
                              "beta1: it is 0.9",
                              "beta2: it is",
-                             "epsilon: it is 1e-08",
+                             "epsilon: it is 1e-8",
                              "weight_decay: it is",
                              "clip: it is 1",
                              "dropout: it is",
@@ -519,13 +520,20 @@ static void full_disk_keeps_the_checkpoint(void **state)
     j.o.train.steps = 8;
     must_run(&j);
     rn_map model = must_map(folder, "b", "model.safetensors");
-    static const char *const where[] = {"in the model", "in the moments",
-                                        "in the metrics"};
-    const uint64_t limits[] = {model.size / 2, model.size + model.size / 2, 2500};
+    rn_map lines = must_map(folder, "b", "metrics.jsonl");
+    const struct {
+        const char *where;
+        uint64_t save_every, bytes;
+    } cases[] = {
+        {"in the model", 5, model.size / 2},
+        {"in the moments", 5, model.size + model.size / 2},
+        {"in the metrics", 0, lines.size + 200},
+    };
     rn_map_close(&model);
+    rn_map_close(&lines);
     for (size_t i = 0; i < 3; i++) {
-        print_message("full %s: ", where[i]);
-        child_args a = {folder, "b", 24, 5, 0, limits[i]};
+        print_message("full %s: ", cases[i].where);
+        child_args a = {folder, "b", 24, cases[i].save_every, 0, cases[i].bytes};
         int status = wait_for(start_child(&a));
         assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
         shell("cd %s/b && test $(ls -A | wc -l) = 5 -a -d step-000008", folder);

@@ -13,10 +13,12 @@ extern "C" {
 
 typedef struct rn_eval_options {
     rn_form form;
-    size_t chunk;         /**< tokens in a chunk; 0: the measured choice */
-    rn_row_norm row_norm; /**< RN_ROW_NORM_AUTO: what the model's own code uses in this form */
-    size_t window;        /**< the state starts anew every `window` tokens; 0: never. Each window
-                               predicts the token after its last input too */
+    size_t chunk; /**< tokens in a chunk; 0: the measured choice */
+    rn_row_norm
+        row_norm;  /**< RN_ROW_NORM_AUTO: what the model's own code uses in this form */
+    size_t window; /**< the state starts anew every `window` tokens; 0: never. Each window
+                        predicts the token after its last input too. The normaliser
+                        torchscale reads a window at once: at most 16384 tokens */
     /** Called after each stretch of tokens; may be NULL. done of total tokens. */
     void (*progress)(void *user, uint64_t done, uint64_t total);
     void *user;
@@ -32,29 +34,29 @@ typedef struct rn_eval_result {
     rn_row_norm row_norm; /**< the one that was used */
 } rn_eval_result;
 
-/** Loss over a token sequence: every token but the first is predicted once, windows included:
-    window w reads tokens [w N, w N + N) and predicts [w N + 1, w N + N + 1). */
+/** Loss over a token sequence: every token but the first is predicted once, windows
+   included: window w reads tokens [w N, w N + N) and predicts [w N + 1, w N + N + 1). */
 rn_status rn_eval_tokens(rn_model *model, const rn_tokens *tokens,
                          const rn_eval_options *options, rn_eval_result *result,
                          rn_error *err);
 
 /**
- * Loss of `batch` rows of `length` ids, each from an empty state: mean over rows and positions
- * 0..length-2 of the cross-entropy against the next id. logits (NULL, or room for
- * [batch][length][vocab]) receives the logits. options->window must be 0.
+ * Loss of `batch` rows of `length` ids, each from an empty state: mean over rows and
+ * positions 0..length-2 of the cross-entropy against the next id. logits (NULL, or room
+ * for [batch][length][vocab]) receives the logits. options->window must be 0.
  */
 rn_status rn_eval_ids(rn_model *model, const int32_t *ids, size_t batch, size_t length,
                       const rn_eval_options *options, float *logits,
                       rn_eval_result *result, rn_error *err);
 
-/** Gradients of that loss: grads[i] has the shape of parameter i and is set. form chunkwise or
-    parallel. */
-rn_status rn_eval_gradients(rn_model *model, const int32_t *ids, size_t batch, size_t length,
-                            const rn_eval_options *options, float *const *grads, double *loss,
-                            rn_error *err);
+/** Gradients of that loss: grads[i] has the shape of parameter i and is set. form
+   chunkwise or parallel. */
+rn_status rn_eval_gradients(rn_model *model, const int32_t *ids, size_t batch,
+                            size_t length, const rn_eval_options *options,
+                            float *const *grads, double *loss, rn_error *err);
 
-/** Reads ids [batch][length] from a JSON array of arrays or a safetensors file with an integer
-    tensor `ids` [batch, length]; *ids freed with free(). */
+/** Reads ids [batch][length] from a JSON array of arrays or a safetensors file with an
+   integer tensor `ids` [batch, length]; *ids freed with free(). */
 rn_status rn_ids_read(const char *path, int32_t **ids, size_t *batch, size_t *length,
                       rn_error *err);
 

@@ -4,8 +4,9 @@
  * chunk of ids that are not read yet.
  *
  * Text that is fed is read chunkwise, cut at absolute multiples of the model's reading
- * chunk only, so any way of cutting a text into feeds gives the same bits. Generated
- * tokens go one recurrent step at a time.
+ * chunk, so any way of cutting a text into feeds gives the same bits. Asking for logits
+ * or a sample reads what is pending, and so does a step. Generated tokens go one
+ * recurrent step at a time.
  *
  * Sessions of one model share its working memory: use them, and the model, from one
  * thread at a time.

@@ -1,5 +1,6 @@
 /* The small public functions around a model: making one from a source, its sizes, its
    config as text, its parameters. Opening and saving are in files of their own. */
+#include "api/blame.h"
 #include "formats/checkpoint.h"
 #include "model/model.h"
 
@@ -27,7 +28,7 @@ static rn_status apply_file(rn_config *config, const char *path, const char **di
     if (st) return st;
     st = rn_config_apply(config, keys, err);
     json_decref(keys);
-    return st;
+    return st ? rn_blame_file(err, st, path) : RN_OK;
 }
 
 /* The config that a source means, settings included, checked. */

@@ -4,6 +4,7 @@
  * that promises more than its file holds costs nothing. Messages speak of tensors by the
  * file's own names.
  */
+#include "api/blame.h"
 #include "core/arena.h"
 #include "formats/checkpoint.h"
 #include "model/model.h"
@@ -13,24 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Puts "PATH: " in front of a message, and makes the status that of a bad file where the
-   config parser, which knows no files, spoke of an argument. */
-static rn_status blame_file(rn_error *err, rn_status st, const char *path)
-{
-    if (st == RN_EINVAL || st == RN_ENOTFOUND) st = RN_EFORMAT;
-    if (!err) return st;
-    char message[sizeof err->message];
-    memcpy(message, err->message, sizeof message);
-    return rn_fail(err, st, "%s: config: %s", path, message);
-}
-
 static rn_status read_config(rn_config *config, const rn_checkpoint *ck, const char *path,
                              rn_error *err)
 {
     *config = rn_config_defaults();
     rn_status st = rn_config_apply(config, rn_checkpoint_config(ck), err);
     if (!st) st = rn_config_check(config, err);
-    return st ? blame_file(err, st, path) : RN_OK;
+    return st ? rn_blame_file(err, st, path) : RN_OK;
 }
 
 /* The config keys that decide the two dimensions of the parameters whose names hold
@@ -115,7 +105,7 @@ static rn_status fill_weights(rn_model *m, const rn_tensor_view *const *views,
         const rn_param *p = &m->params[i];
         float *w = m->weights + p->offset;
         rn_status st = rn_tensor_floats(views[i], 0, p->count, w, err);
-        if (st) return st;
+        if (st) return rn_blame_file(err, st, path);
         for (size_t e = 0; e < p->count; e++)
             if (!isfinite(w[e]))
                 return rn_fail(err, RN_EFORMAT, "%s: tensor %s: element %zu is %g", path,

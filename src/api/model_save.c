@@ -57,11 +57,15 @@ static rn_status check_folder(const rn_model *m, const char *path, rn_error *err
 
 static rn_status write_config(const rn_model *m, const char *path, rn_error *err)
 {
+    rn_writer *w = NULL;
     char *text = rn_model_config_json(m);
-    if (!text) return rn_fail_memory(err, CONFIG_FILE, 0);
-    size_t length = strlen(text);
-    rn_status st = rn_write_file(path, text, length, err);
+    if (!text) return rn_fail_memory(err, CONFIG_FILE, sizeof m->config);
+    rn_status st = rn_writer_open(&w, path, err);
+    if (!st) st = rn_writer_put(w, text, strlen(text), err);
+    if (!st) st = rn_writer_put(w, "\n", 1, err);
     free(text);
+    if (!st) return rn_writer_commit(w, err);
+    rn_writer_abandon(w);
     return st;
 }
 

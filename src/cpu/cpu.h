@@ -18,7 +18,7 @@ const char *rn_cpu_name(unsigned cpu);
 /* Fills the table: references first, then what each instruction set in the mask has. */
 void rn_kernels_pick(rn_kernels *k, unsigned cpu);
 
-/* Runs `rounds` of 16 independent register-only multiply-add chains and returns the
+/* Runs `rounds` rounds of independent register-only multiply-add chains and returns the
    number of float operations; *sink receives a value that depends on all of them. */
 double rn_peak_ref(size_t rounds, float *sink);
 double rn_peak_avx2(size_t rounds, float *sink);

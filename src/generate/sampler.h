@@ -31,7 +31,7 @@ typedef struct rn_sampler_input {
     uint64_t position; /* of the token to be drawn */
 } rn_sampler_input;
 
-/* Memory for one draw, each [vocab]. */
+/* Memory for one draw, each [vocab]. weights and candidates may be the same memory. */
 typedef struct rn_sampler_scratch {
     double *weights;
     float *logits;

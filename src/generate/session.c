@@ -16,6 +16,9 @@
    that computes with the same kernels. */
 #define RN_READ_CHUNK 256
 
+_Static_assert(sizeof(rn_candidate) <= sizeof(double),
+               "they share the sampler's scratch");
+
 struct rn_session {
     rn_model *model;
     rn_row_norm row_norm;
@@ -35,9 +38,10 @@ static void place(rn_session *s, rn_carver *c)
     s->state = rn_carve_floats(c, s->state_floats);
     s->logits = rn_carve_floats(c, vocab);
     s->pending = rn_carve(c, RN_READ_CHUNK, sizeof *s->pending);
-    s->scratch.weights = rn_carve(c, vocab, sizeof *s->scratch.weights);
     s->scratch.logits = rn_carve_floats(c, vocab);
-    s->scratch.candidates = rn_carve(c, vocab, sizeof *s->scratch.candidates);
+    void *shared = rn_carve(c, vocab, sizeof(double));
+    s->scratch.weights = shared;
+    s->scratch.candidates = shared;
 }
 
 static rn_status allocate(rn_session *s, rn_error *err)

@@ -87,7 +87,7 @@ typedef struct head_shape {
 
 static const head_shape head_shapes[] = {
     {0, 2, 8, 0, RN_HEAD_NORM_RMS, true, true, true, true},
-    {1, 1, 1, 0, RN_HEAD_NORM_RMS, true, true, true, true},
+    {1, 1, 3, 0, RN_HEAD_NORM_RMS, true, true, true, true},
     {3, 2, 5, 3, RN_HEAD_NORM_GROUP, true, true, false, true},
     {4, 3, 16, 0, RN_HEAD_NORM_NONE, true, true, true, true},
     {5, 1, 33, 1, RN_HEAD_NORM_RMS, false, false, true, false},

@@ -102,11 +102,9 @@ static rn_status compare_section(const json_t *was, const json_t *is, const char
     {
         json_t *old = json_object_get(old_section, key);
         if (json_equal(old, value) || may_change(key, id, asked_chunk)) continue;
-        return rn_fail(
-            err, RN_EFORMAT,
-            "%s: cannot resume with another %s %s: it is %s in the checkpoint, "
-            "now %s",
-            path, section, key, text_of(old).text, text_of(value).text);
+        return rn_fail(err, RN_EFORMAT,
+                       "%s: cannot resume: %s %s: it is %s in the checkpoint, now %s",
+                       path, section, key, text_of(old).text, text_of(value).text);
     }
     return RN_OK;
 }
