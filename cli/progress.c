@@ -11,19 +11,21 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static const double terminal_seconds = 0.1, pipe_seconds = 10;
+static const double terminal_seconds = 0.1, pipe_seconds = 10, pipe_first_seconds = 2;
 
 void cli_progress_start(cli_progress *p, const cli_args *args)
 {
     *p = (cli_progress){.quiet = cli_int(args, "quiet") != 0,
                         .terminal = isatty(STDERR_FILENO) != 0};
+    double wait = p->terminal ? terminal_seconds : pipe_seconds;
+    p->last = cli_seconds() - wait + (p->terminal ? 0 : pipe_first_seconds);
 }
 
 bool cli_progress_due(const cli_progress *p)
 {
     if (p->quiet) return false;
     double wait = p->terminal ? terminal_seconds : pipe_seconds;
-    return !p->started || cli_seconds() - p->last >= wait;
+    return cli_seconds() - p->last >= wait;
 }
 
 static size_t terminal_columns(void)
@@ -52,7 +54,6 @@ void cli_progress_show(cli_progress *p, const char *format, ...)
     va_start(list, format);
     vsnprintf(line, sizeof line, format, list);
     va_end(list);
-    p->started = true;
     p->last = cli_seconds();
     if (p->terminal) draw(p, line);
     else fprintf(stderr, "%s\n", line);

@@ -7,7 +7,6 @@
 
 typedef struct cli_progress {
     bool quiet, terminal;
-    bool started;
     double last;  /* when a line was shown */
     size_t width; /* columns on the terminal line */
 } cli_progress;

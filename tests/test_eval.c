@@ -471,20 +471,39 @@ static void rows_do_not_depend_on_their_batch(void **state)
     rn_model_free(m);
 }
 
+/* The same tokens as bytes of a text, by the byte tokenizer. */
+static rn_tokens *make_text(size_t count)
+{
+    unsigned char bytes[1000];
+    assert_in_range(count, 1, sizeof bytes);
+    for (size_t i = 0; i < count; i++) bytes[i] = (unsigned char)token(i);
+    const char *path = put_bytes("bytes.txt", bytes, count);
+    rn_tokenizer *bytewise;
+    rn_tokens *tokens;
+    WORKS(rn_tokenizer_open(&bytewise, "byte", err));
+    WORKS(rn_tokens_build(&tokens, in_scratch("text.bin"), &path, 1, bytewise, err));
+    rn_tokenizer_free(bytewise);
+    return tokens;
+}
+
 static void bits_per_byte(void **state)
 {
     (void)state;
     rn_model *m = make_model("row_norm=auto");
-    rn_tokens *tokens = make_tokens(300);
-    rn_eval_result r = run_tokens(m, tokens, CHUNKWISE(AUTO));
-    uint64_t bytes = rn_tokens_text_bytes(tokens);
-    assert_int_equal(r.bytes, bytes);
-    if (bytes == 0) assert_true(isnan(r.bits_per_byte));
-    else check_same_loss(r.bits_per_byte, r.loss / log(2) * 300 / (double)bytes, "bits");
+    rn_tokens *tokens = make_tokens(300), *text = make_text(300);
+    rn_eval_result r = run_tokens(m, tokens, CHUNKWISE(AUTO)), of_text;
+    of_text = run_tokens(m, text, CHUNKWISE(AUTO));
+    assert_int_equal(r.bytes, 0);
+    assert_true(isnan(r.bits_per_byte));
+    assert_int_equal(of_text.bytes, 300);
+    assert_int_equal(of_text.tokens, 299);
+    assert_true(of_text.loss == r.loss);
+    assert_true(fabs(of_text.bits_per_byte - r.loss / log(2)) < 1e-12);
     assert_int_equal(r.row_norm, RN_ROW_NORM_DECAY);
     r = run_tokens(m, tokens, PARALLEL(AUTO));
     assert_int_equal(r.row_norm, RN_ROW_NORM_TORCHSCALE);
     rn_tokens_free(tokens);
+    rn_tokens_free(text);
     rn_model_free(m);
 }
 

@@ -1,18 +1,16 @@
 /* Every kernel of the table, at every instruction set of this machine, against its
    reference: odd shapes, unaligned buffers, canaries, and the same bits whatever the
    thread count. The seed is RN_TEST_SEED, or 1. */
+#include "test.h"
+
 #include "core/rng.h"
 #include "cpu/cpu.h"
 #include "kernels/cases.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define LARGEST 4e7 /* bytes and flops above which a shape is left to the benchmark */
 
@@ -248,6 +246,42 @@ static void in_place_equals_apart(void **state)
     close_machine(m);
 }
 
+/* The largest relative error of an activation over [-range, range], in units of 2^-24. */
+static double worst_activation(const machine *m, rn_exec *x, rn_activation kind,
+                               float range)
+{
+    enum { n = 100000 };
+    static float in[n], got[n], want[n];
+    double worst = 0.0;
+    for (size_t i = 0; i < n; i++) in[i] = range * (2.0f * (float)i / (float)n - 1.0f);
+    m->ref->k.act_fwd(m->ref, want, in, n, kind);
+    x->k.act_fwd(x, got, in, n, kind);
+    for (size_t i = 0; i < n; i++) {
+        double ideal = (double)want[i];
+        if (fabs(ideal) < 1e-30) continue;
+        worst = fmax(worst, fabs((double)got[i] - ideal) / fabs(ideal) * 0x1p24);
+    }
+    return worst;
+}
+
+/* The tables' tolerance is against the largest output; the approximations of exp and of
+   the normal distribution are good for every single one, in the tails too. */
+static void activations_are_accurate_everywhere(void **state)
+{
+    (void)state;
+    machine *m = open_machine();
+    for (int cpu = 0; cpu < 3; cpu++) {
+        rn_exec *x = m->x[cpu][0];
+        if (!x) continue;
+        double swish = worst_activation(m, x, RN_ACT_SWISH, 60.0f);
+        double gelu = worst_activation(m, x, RN_ACT_GELU, 11.0f);
+        if (swish > 3.5 || gelu > 8.0)
+            fail_msg("%s: swish %.2f, gelu %.2f half units in the last place",
+                     cpu_names[cpu], swish, gelu);
+    }
+    close_machine(m);
+}
+
 /* The mask is a pure function of (seed, counter, i), the same at every instruction set.
  */
 static void dropout_masks_agree(void **state)
@@ -303,6 +337,7 @@ int main(void)
         cmocka_unit_test(in_place_equals_apart),
         cmocka_unit_test(dropout_masks_agree),
         cmocka_unit_test(nan_goes_through),
+        cmocka_unit_test(activations_are_accurate_everywhere),
     };
     struct CMUnitTest tests[100];
     size_t count = 0;

@@ -10,6 +10,8 @@
 #include <dirent.h>
 #include <jansson.h>
 #include <math.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 static const char CONFIG[] =
     "{\"vocab_size\": 19, \"width\": 12, \"layers\": 2, \"heads\": 3, \"kv_heads\": 1,"
@@ -153,6 +155,33 @@ static void saving_where_nothing_can_be_written(void **state)
     assert_non_null(strstr(err.message, config_path));
     assert_int_equal(count_files(), 2);
     rn_model_free(m);
+}
+
+/* A disk that is full in the middle of the weights: the old checkpoint stays, and nothing
+   else does. */
+static void saving_on_a_full_disk(void **state)
+{
+    (void)state;
+    rn_error err = {0};
+    save_model();
+    rn_model *before = open_model(folder), *other = make_model(NULL, 6);
+    struct rlimit limit, low;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    low = limit;
+    low.rlim_cur = 3000;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+    rn_status st = rn_model_save(other, folder, &err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    signal(SIGXFSZ, SIG_DFL);
+    assert_int_equal(st, RN_EIO);
+    assert_non_null(strstr(err.message, weights_path));
+    assert_int_equal(count_files(), 2);
+    rn_model *now = open_model(folder);
+    check_same(before, now);
+    rn_model_free(before);
+    rn_model_free(other);
+    rn_model_free(now);
 }
 
 static void a_new_model(void **state)
@@ -482,6 +511,7 @@ int main(void)
         cmocka_unit_test(saved_is_opened_bit_for_bit),
         cmocka_unit_test(saving_over_a_checkpoint),
         cmocka_unit_test(saving_where_nothing_can_be_written),
+        cmocka_unit_test(saving_on_a_full_disk),
         cmocka_unit_test(a_new_model),
         cmocka_unit_test(descriptions_have_no_weights),
         cmocka_unit_test(bad_sources),

@@ -1,16 +1,14 @@
 /* The references themselves, where their formulas are easy to get wrong: against known
    values, against functions written again in double, and gradients against central
    differences of those. */
+#include "test.h"
+
 #include "core/rng.h"
 #include "kernels/kernels.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define STEP 1e-5 /* of a central difference in double */
 

@@ -273,6 +273,21 @@ static void refuses_logits_that_are_no_numbers(void **state)
                          1);
 }
 
+/* Only differences count: 3000 does not overflow, -3000 does not vanish. */
+static void logits_of_any_size(void **state)
+{
+    (void)state;
+    enum { DRAWS = 2000 };
+    for (int shift = -3000; shift <= 3000; shift += 3000) {
+        size_t counts[3];
+        float logits[3] = {(float)shift, (float)shift - 200, (float)shift};
+        count_draws(counts, &(rn_sampling){.temperature = 1, .top_p = 0.99f}, logits, 3,
+                    DRAWS);
+        assert_in_range(counts[0], 900, 1100); /* standard deviation 22 */
+        assert_int_equal(counts[0] + counts[2], DRAWS);
+    }
+}
+
 static void log_sum_exp(void **state)
 {
     (void)state;
@@ -293,6 +308,7 @@ int main(void)
         cmocka_unit_test(penalty_counts_a_token_once),
         cmocka_unit_test(refuses_numbers_out_of_range),
         cmocka_unit_test(refuses_logits_that_are_no_numbers),
+        cmocka_unit_test(logits_of_any_size),
         cmocka_unit_test(log_sum_exp),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

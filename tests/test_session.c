@@ -128,6 +128,43 @@ static void cutting_between_logits_does_not_matter(void **state)
     rn_session_free(b);
 }
 
+/* The grid is absolute: where a chunk ends anyway, asking changes nothing. */
+static void chunks_end_at_absolute_multiples(void **state)
+{
+    (void)state;
+    rn_session *a = open_session(model), *b = open_session(model);
+    feed(a, 0, 100);
+    feed(b, 0, 100);
+    assert_non_null(rn_session_logits(a));
+    assert_non_null(rn_session_logits(b));
+    feed(a, 100, 600);
+    feed(b, 100, 256);
+    assert_non_null(rn_session_logits(b));
+    feed(b, 256, 512);
+    assert_non_null(rn_session_logits(b));
+    feed(b, 512, 600);
+    check_same(a, b);
+    rn_session_free(a);
+    rn_session_free(b);
+}
+
+/* Steps and feeds in turn, against steps alone. */
+static void steps_between_feeds(void **state)
+{
+    (void)state;
+    rn_session *mixed = open_session(model), *stepped = open_session(model);
+    for (size_t i = 0; i < TEXT; i++) {
+        step(stepped, text[i]);
+        if (i % 5 == 3) step(mixed, text[i]);
+        else feed(mixed, i, i + 1);
+        if (i % 50 != 3) continue;
+        double far = distance(rn_session_logits(mixed), rn_session_logits(stepped));
+        if (!(far < 1e-4)) fail_msg("%g apart after %zu tokens", far, i + 1);
+    }
+    rn_session_free(mixed);
+    rn_session_free(stepped);
+}
+
 static void steps_agree_with_reading(void **state)
 {
     (void)state;
@@ -328,7 +365,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cutting_does_not_matter),
         cmocka_unit_test(cutting_between_logits_does_not_matter),
+        cmocka_unit_test(chunks_end_at_absolute_multiples),
         cmocka_unit_test(steps_agree_with_reading),
+        cmocka_unit_test(steps_between_feeds),
         cmocka_unit_test(the_state_matters),
         cmocka_unit_test(copies_are_independent),
         cmocka_unit_test(reset_is_a_new_session),

@@ -125,7 +125,8 @@ static void stop_strings(void **state)
     const char *const two[] = {"\n\n", "END"};
     const char *const overlap[] = {"aab", "", "aaac"};
     const char *const inside[] = {"xabc", "ab"};
-    const char *const longer[] = {"b", "ab"};
+    const char *const longer[] = {"b", "ab"}, *const shorter[] = {"ab", "b"};
+    const char *const periodic[] = {"aabaaac"};
     const char *const accent[] = {"\xC3\xA9!"};
     const char *const replaced[] = {FFFD "q"};
     check_all_cuts("one\n\ntwo", 8, two, 2, "one", true);
@@ -138,6 +139,9 @@ static void stop_strings(void **state)
     check_all_cuts("aaaaaadab", 9, overlap, 3, "aaaaaadab", false);
     check_all_cuts("zxabc", 5, inside, 2, "zx", true);
     check_all_cuts("zab", 3, longer, 2, "z", true);
+    check_all_cuts("zab", 3, shorter, 2, "z", true);
+    check_all_cuts("aaaac", 5, overlap, 3, "a", true);
+    check_all_cuts("aabaaabaaac", 11, periodic, 1, "aaba", true);
     check_all_cuts("caf\xC3\xA9\xC3\xA9!x", 9, accent, 1, "caf\xC3\xA9", true);
     check_all_cuts("p\xE2\x82q", 4, replaced, 1, "p", true);
 }

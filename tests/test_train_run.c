@@ -322,12 +322,12 @@ static void killed_at_any_time(void **state)
     (void)state;
     char *folder = new_folder();
     job whole = new_job(folder, "a");
-    whole.o.save_every = 1;
+    whole.o.save_every = 2;
     must_run(&whole);
-    unsigned kills = 0, wait_us = 3000;
+    unsigned kills = 0, wait_us = 6000;
     int status = -1;
-    for (; kills < 60; kills++, wait_us += wait_us / 6) {
-        child_args a = {folder, "b", 24, 1, 0, 0};
+    for (; kills < 60; kills++, wait_us += wait_us / 5) {
+        child_args a = {folder, "b", 24, 2, 0, 0};
         pid_t pid = start_child(&a);
         usleep(wait_us / 2 + (unsigned)rand() % wait_us);
         kill(pid, SIGKILL);
@@ -392,6 +392,39 @@ static void half_saved_runs_resume(void **state)
     remove_folder(folder);
 }
 
+/* Every field of the state comes back, NaN too. */
+static void state_comes_back(void **state)
+{
+    (void)state;
+    char *folder = new_folder();
+    rn_exec *x = open_exec(1);
+    rn_model *model = tiny_model(x, 1, 0);
+    rn_train_options o = tiny_options();
+    rn_trainer *t;
+    rn_metrics *metrics;
+    OK(rn_trainer_create(&t, model, &o, &err_));
+    OK(rn_metrics_open(&metrics, folder, true, 0, &err_));
+    rn_run_identity id = {.trainer = t, .data_count = 5, .data_hash = UINT64_MAX};
+    const rn_train_state states[] = {{7, 5, 2, 1.0 / 3, 0.1, 12.5}, {8, 0, 8, 0, NAN, 0}};
+    for (size_t i = 0; i < 2; i++) {
+        t->state = states[i];
+        OK(rn_checkpoint_save(&id, folder, metrics, &err_));
+        t->state = (rn_train_state){0};
+        OK(rn_checkpoint_load(&id, t, true, folder, &err_));
+        assert_int_equal(t->state.step, states[i].step);
+        assert_int_equal(t->state.applied, states[i].applied);
+        assert_int_equal(t->state.skipped, states[i].skipped);
+        assert_true(t->state.smooth_loss == states[i].smooth_loss);
+        assert_true(t->state.seconds == states[i].seconds);
+        assert_true(i ? isnan(t->state.best_val_loss) : t->state.best_val_loss == 0.1);
+    }
+    rn_metrics_close(metrics);
+    rn_trainer_free(t);
+    rn_model_free(model);
+    rn_exec_close(x);
+    remove_folder(folder);
+}
+
 /* ---- what is refused ---- */
 
 static void damage_is_refused(void **state)
@@ -406,21 +439,28 @@ static void damage_is_refused(void **state)
         "latest", "step-000007/model.safetensors", "step-000007/config.json",
         "step-000007/optimizer.safetensors", "step-000007/trainer.json"};
     static const char *const harms[] = {
-        "truncate -s -1", "truncate -s 0",
-        "printf X | dd conv=notrunc status=none seek=9 bs=1 of=", "printf X >>", "rm"};
+        "truncate -s -1 $F", "truncate -s 0 $F",
+        "printf X | dd of=$F conv=notrunc status=none seek=9 bs=1", "printf X >> $F",
+        "rm $F"};
     for (size_t f = 0; f < 5; f++)
         for (size_t h = 0; h < 5; h++) {
             if (f == 0 && h == 4)
                 continue; /* without latest there is nothing to resume */
-            const char *space = strchr(harms[h], '=') && h == 2 ? "" : " ";
-            shell("cd %s && rm -rf b && cp -a a b && %s%sb/%s", folder, harms[h], space,
-                  files[f]);
+            shell("cd %s && rm -rf b && cp -a a b && F=b/%s && %s", folder, files[f],
+                  harms[h]);
             job again = new_job(folder, "b");
             again.o.resume = true;
             const char *name = strrchr(files[f], '/');
             refused(&again, RN_EFORMAT, name ? name + 1 : files[f]);
             shell("test -e %s/b/latest -a -d %s/b/step-000007", folder, folder);
         }
+    shell("cd %s && rm -rf b && cp -a a b && sed -i "
+          "'s/\"applied\": 7/\"applied\": 6/; s/\"skipped\": 0/\"skipped\": 1/' "
+          "b/step-000007/trainer.json && ! cmp -s [ab]/step-000007/trainer.json",
+          folder);
+    job again = new_job(folder, "b");
+    again.o.resume = true;
+    refused(&again, RN_EFORMAT, "trainer.json: damaged");
     remove_folder(folder);
 }
 
@@ -616,6 +656,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(killed_at_steps),
         cmocka_unit_test(killed_at_any_time),
         cmocka_unit_test(half_saved_runs_resume),
+        cmocka_unit_test(state_comes_back),
         cmocka_unit_test(damage_is_refused),
         cmocka_unit_test(other_runs_are_refused),
         cmocka_unit_test(constant_rate_goes_on),

@@ -49,8 +49,8 @@ float *rn_carve_floats(rn_carver *c, size_t count);
 rn_status rn_carve_total(const rn_carver *c, const char *what, size_t *bytes,
                          rn_error *err);
 
-/* A zeroed block aligned to RN_ALIGN, freed by rn_block_free. Blocks of 2 MiB and more ask for
-   huge pages. NULL for zero bytes is success. */
+/* A zeroed block aligned to RN_ALIGN, freed by rn_block_free. Blocks of 2 MiB and more
+   ask for huge pages. NULL for zero bytes is success. */
 rn_status rn_block_alloc(void **out, size_t bytes, const char *what, rn_error *err);
 void rn_block_free(void *block);
 

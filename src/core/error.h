@@ -6,8 +6,8 @@
 
 #include <stddef.h>
 
-/* Stores status and formatted message in err (NULL is allowed) and returns status, so that
-   a failing function ends in `return rn_fail(err, RN_EFORMAT, "%s: ...", path)`. */
+/* Stores status and formatted message in err (NULL is allowed) and returns status, so
+   that a failing function ends in `return rn_fail(err, RN_EFORMAT, "%s: ...", path)`. */
 __attribute__((format(printf, 3, 4))) rn_status rn_fail(rn_error *err, rn_status status,
                                                         const char *format, ...);
 

@@ -41,9 +41,9 @@ rn_status rn_make_folder(const char *path, rn_error *err);
 rn_status rn_sync_folder(const char *path, rn_error *err);
 
 /* Moves the finished folder `from` to `to` (same file system) and syncs the parent. An
-   existing `to` changes places with `from` in one step and is removed last; a file system that
-   cannot do that has it at TO.old for a moment, so that at any moment one of the two is
-   whole. */
+   existing `to` changes places with `from` in one step and is removed last; a file system
+   that cannot do that has it at TO.old for a moment, so that at any moment one of the two
+   is whole. */
 rn_status rn_replace_folder(const char *from, const char *to, rn_error *err);
 
 /* Removes a folder with the regular files in it (no sub-folders); missing is fine. */

@@ -153,12 +153,9 @@ rn_status rn_writer_commit(rn_writer *w, rn_error *err)
 void rn_writer_abandon(rn_writer *w)
 {
     if (!w) return;
-    if (w->fd >= 0) {
-        close(w->fd);
-        unlink(w->temp);
-    } else if (w->failed) {
-        unlink(w->temp);
-    }
+    bool unfinished = w->fd >= 0 || w->failed;
+    if (w->fd >= 0) close(w->fd);
+    if (unfinished) unlink(w->temp);
     free(w->temp);
     free(w->path);
     free(w);

@@ -8,7 +8,7 @@
 #include "kernels/exec.h"
 
 /* Bytes of each thread's scratch that the own product packs into. */
-#define RN_GEMM_SCRATCH ((size_t)480 << 10)
+#define RN_GEMM_SCRATCH ((size_t)504 << 10)
 
 /*
  * Fills x->k.gemm, x->gemm, x->gemm_free and x->gemm_name from x->cpu and x->threads, and
@@ -21,5 +21,11 @@ rn_status rn_gemm_open(rn_exec *x, rn_error *err);
 
 /* The same with the choice as an argument: "own", "dnnl", or NULL for the best. */
 rn_status rn_gemm_open_as(rn_exec *x, const char *choice, rn_error *err);
+
+/* oneDNN, in builds that have it (gemm_dnnl.c). obstacle: why this library cannot serve
+   at all, or NULL. open: puts it over the table's slot, which stays behind it for what it
+   does better. */
+const char *rn_gemm_dnnl_obstacle(void);
+rn_status rn_gemm_dnnl_open(rn_exec *x, rn_error *err);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * The project's own dense product, C = op(A) op(B) + beta C: blocks of B, and of A where its
- * rows are not good to read in place, are packed into each thread's scratch and multiplied by
- * the register tiles of tile_simd.h. Every element is summed over blocks of the depth in
- * order, so its bits depend on its row of A, its column of B and k alone: not on the number
- * of rows, columns or threads. Included after simd_ISA.h.
+ * The project's own dense product, C = op(A) op(B) + beta C: blocks of B, and of A where
+ * its rows are not good to read in place, are packed into each thread's scratch and
+ * multiplied by the register tiles of tile_simd.h. Every element is summed over blocks of
+ * the depth in order, so its bits depend on its row of A, its column of B and k alone:
+ * not on the number of rows, columns or threads. Included after simd_ISA.h.
  */
 #ifndef RN_CPU_GEMM_SIMD_H
 #define RN_CPU_GEMM_SIMD_H
@@ -18,15 +18,19 @@
 /* Columns of a register tile, and of a packed panel of B. */
 #define PANEL (TILE_VECS * VW)
 
-/* A block of B (BLOCK_DEPTH x BLOCK_COLS) and one of A fill about half of a second-level cache of
-   1 MiB. BLOCK_COLS is a multiple of PANEL, BLOCK_ROWS of TILE_ROWS, of both instruction sets. */
-enum { BLOCK_DEPTH = 256, BLOCK_COLS = 384, BLOCK_ROWS = 96 };
-static_assert(BLOCK_COLS % PANEL == 0 && BLOCK_ROWS % TILE_ROWS == 0, "blocks of whole tiles");
+/* A block of B (BLOCK_DEPTH x BLOCK_COLS) and one of A fill about half of a second-level
+   cache of 1 MiB. BLOCK_COLS is a multiple of PANEL, BLOCK_ROWS of TILE_ROWS, of both
+   instruction sets. */
+enum { BLOCK_DEPTH = 384, BLOCK_COLS = 288, BLOCK_ROWS = 48 };
+/* Rows of A that read B in place; the distance of a row's elements up to which A is. */
+enum { FEW_ROWS = 64, NEAR = 256 };
+static_assert(BLOCK_COLS % PANEL == 0 && BLOCK_ROWS % TILE_ROWS == 0,
+              "blocks of whole tiles");
 static_assert(sizeof(float) * BLOCK_DEPTH * (BLOCK_COLS + BLOCK_ROWS) <= RN_GEMM_SCRATCH,
               "packed blocks fit into the scratch");
 
-/* The product with general strides: element i, k of op(A) is a[i * a_row + k * a_depth], element
-   k, j of op(B) is b[k * b_depth + j * b_col]. One stride of each is 1. */
+/* The product with general strides: element i, k of op(A) is a[i * a_row + k * a_depth],
+   element k, j of op(B) is b[k * b_depth + j * b_col]. One stride of each is 1. */
 typedef struct product {
     size_t m, n, k;
     const float *a, *b;
@@ -56,65 +60,102 @@ static void copy_rows(size_t rows, size_t cols, const float *from, size_t ld, fl
     }
 }
 
-/* Panels of PANEL columns one behind the other, each [depth][PANEL]. */
-static void pack_b(const product *p, size_t k0, size_t depth, size_t j0, size_t cols, float *to)
+/* A block of an operand, packed or in place. Of A: element i, k is at[i * row + k *
+   depth]; of B: element k, j is at[j / PANEL * panel + k * depth + j % PANEL]. */
+typedef struct block {
+    const float *at;
+    size_t row, panel, depth;
+} block;
+
+/* B in rows is read in place by few rows of A: packing costs as much as a dozen of them.
+ */
+static block block_of_b(const product *p, size_t rows, size_t k0, size_t depth, size_t j0,
+                        size_t cols, float *space)
 {
-    for (size_t j = 0; j < cols; j += PANEL, to += depth * PANEL) {
-        const float *from = p->b + k0 * p->b_depth + (j0 + j) * p->b_col;
+    const float *from = p->b + k0 * p->b_depth + j0 * p->b_col;
+    if (p->b_col == 1 && rows <= FEW_ROWS)
+        return (block){.at = from, .panel = PANEL, .depth = p->b_depth};
+    for (size_t j = 0; j < cols; j += PANEL, from += PANEL * p->b_col) {
+        float *to = space + j * depth;
         const size_t width = least(PANEL, cols - j);
-        if (p->b_col == 1)
-            copy_rows(depth, width, from, p->b_depth, to, PANEL);
-        else
-            tile_transpose(width, depth, from, p->b_col, to, PANEL);
+        if (p->b_col == 1) copy_rows(depth, width, from, p->b_depth, to, PANEL);
+        else tile_transpose(width, depth, from, p->b_col, to, PANEL);
     }
+    return (block){.at = space, .panel = depth * PANEL, .depth = PANEL};
 }
 
-/* [depth][BLOCK_ROWS] */
-static void pack_a(const product *p, size_t i0, size_t rows, size_t k0, size_t depth, float *to)
+/* A is read in place, unless the elements of a row lie far apart. */
+static block block_of_a(const product *p, size_t i0, size_t rows, size_t k0, size_t depth,
+                        float *space)
 {
     const float *from = p->a + i0 * p->a_row + k0 * p->a_depth;
-    if (p->a_row == 1)
-        copy_rows(depth, rows, from, p->a_depth, to, BLOCK_ROWS);
-    else
-        tile_transpose(rows, depth, from, p->a_row, to, BLOCK_ROWS);
+    if (p->a_depth <= NEAR)
+        return (block){.at = from, .row = p->a_row, .depth = p->a_depth};
+    copy_rows(depth, rows, from, p->a_depth, space, BLOCK_ROWS);
+    return (block){.at = space, .row = 1, .depth = BLOCK_ROWS};
 }
 
-/* Rows of a packed block of B times rows [i0, i0 + rows) of A into C. */
-static void multiply_rows(const product *p, size_t i0, size_t rows, size_t k0, size_t depth,
-                          size_t j0, size_t cols, const float *packed, float *space)
+/* C[i0.., j0..] of rows x cols: set (or scaled by beta) by the first block of the depth,
+   added to by the others. */
+static void multiply_blocks(const product *p, const block *a, const block *b,
+                            size_t depth, size_t i0, size_t rows, size_t j0, size_t cols,
+                            bool add)
 {
-    const bool in_place = p->a_depth == 1;
-    const float *a = p->a + i0 * p->a_row + k0;
-    if (!in_place) {
-        pack_a(p, i0, rows, k0, depth, space);
-        a = space;
-    }
-    const tile_out out = {.beta = k0 == 0 ? p->beta : 1.0f};
-    for (size_t j = 0; j < cols; j += PANEL, packed += depth * PANEL) {
-        float *c = p->c + i0 * p->ldc + j0 + j;
-        const size_t width = least(PANEL, cols - j);
-        if (in_place)
-            tile_product(rows, width, depth, a, p->a_row, 1, packed, PANEL, c, p->ldc, out);
-        else
-            tile_product(rows, width, depth, a, 1, BLOCK_ROWS, packed, PANEL, c, p->ldc, out);
-    }
+    const tile_out out = {.beta = add ? 1.0f : p->beta};
+    for (size_t j = 0; j < cols; j += PANEL)
+        tile_product(rows, least(PANEL, cols - j), depth, a->at, a->row, a->depth,
+                     b->at + j / PANEL * b->panel, b->depth, p->c + i0 * p->ldc + j0 + j,
+                     p->ldc, out);
+}
+
+/* Blocks of equal depth, a function of k alone. */
+static size_t depth_step(size_t k)
+{
+    const size_t blocks = (k + BLOCK_DEPTH - 1) / BLOCK_DEPTH;
+    return round_up((k + blocks - 1) / blocks, 8);
 }
 
 /* C in the rectangle of rows [i0, i1) and columns [j0, j1). */
-static void multiply_block(const product *p, size_t i0, size_t i1, size_t j0, size_t j1,
-                           float *scratch)
+static void multiply_rectangle(const product *p, size_t i0, size_t i1, size_t j0,
+                               size_t j1, float *space)
 {
-    const size_t blocks = (p->k + BLOCK_DEPTH - 1) / BLOCK_DEPTH;
-    const size_t step = round_up((p->k + blocks - 1) / blocks, 8);
-    float *space = scratch + BLOCK_DEPTH * BLOCK_COLS;
+    const size_t step = depth_step(p->k);
     for (size_t j = j0; j < j1; j += BLOCK_COLS) {
         const size_t cols = least(BLOCK_COLS, j1 - j);
         for (size_t k = 0; k < p->k; k += step) {
             const size_t depth = least(step, p->k - k);
-            pack_b(p, k, depth, j, cols, scratch);
-            for (size_t i = i0; i < i1; i += BLOCK_ROWS)
-                multiply_rows(p, i, least(BLOCK_ROWS, i1 - i), k, depth, j, cols, scratch,
-                              space);
+            const block b = block_of_b(p, i1 - i0, k, depth, j, cols, space);
+            for (size_t i = i0; i < i1; i += BLOCK_ROWS) {
+                const size_t rows = least(BLOCK_ROWS, i1 - i);
+                const block a =
+                    block_of_a(p, i, rows, k, depth, space + BLOCK_DEPTH * BLOCK_COLS);
+                multiply_blocks(p, &a, &b, depth, i, rows, j, cols, k > 0);
+            }
+        }
+    }
+}
+
+/* The same for at most PANEL rows and a B stored by columns, as C^T = B^T A^T: so it is A
+   that is transposed, and B is read in place. Products commute, so the bits are the same.
+ */
+static void multiply_flipped(const product *p, size_t i0, size_t rows, size_t j0,
+                             size_t j1, float *space)
+{
+    const size_t step = depth_step(p->k);
+    float *turned = space + BLOCK_DEPTH * PANEL; /* [BLOCK_ROWS][PANEL] of C^T */
+    for (size_t k = 0; k < p->k; k += step) {
+        const size_t depth = least(step, p->k - k);
+        const float *a = p->a + i0 * p->a_row + k * p->a_depth;
+        if (p->a_depth == 1) tile_transpose(rows, depth, a, p->a_row, space, PANEL);
+        else copy_rows(depth, rows, a, p->a_depth, space, PANEL);
+        const tile_out out = {.beta = k > 0 ? 1.0f : p->beta};
+        for (size_t j = j0; j < j1; j += BLOCK_ROWS) {
+            const size_t cols = least(BLOCK_ROWS, j1 - j);
+            float *c = p->c + i0 * p->ldc + j;
+            if (out.beta != 0.0f) tile_transpose(rows, cols, c, p->ldc, turned, PANEL);
+            tile_product(cols, rows, depth, p->b + j * p->b_col + k, p->b_col, 1, space,
+                         PANEL, turned, PANEL, out);
+            tile_transpose(cols, rows, turned, PANEL, c, p->ldc);
         }
     }
 }
@@ -125,8 +166,8 @@ typedef struct grid {
     size_t rows, cols;   /* of each, the last ones less */
 } grid;
 
-/* The cut whose largest rectangle costs least: its products, and the packing of its columns of B
-   and rows of A, which cost about as much as 12 and 4 of them. */
+/* The cut whose largest rectangle costs least: its products, and the packing of its
+   columns of B and rows of A, which cost about as much as 12 and 4 of them. */
 static grid choose_grid(size_t m, size_t n, size_t threads)
 {
     grid best = {1, 1, m, n};
@@ -161,16 +202,19 @@ void RN_VARIANT(gemm)(rn_exec *x, bool ta, bool tb, size_t m, size_t n, size_t k
         scale_matrix(m, n, beta, c, ldc);
         return;
     }
-    const product p = {m,   n, k, a, b, ta ? 1 : lda, ta ? lda : 1, tb ? 1 : ldb, tb ? ldb : 1,
-                       beta, c, ldc};
+    const product p = {
+        m,    n, k,  a, b, ta ? 1 : lda, ta ? lda : 1, tb ? 1 : ldb, tb ? ldb : 1,
+        beta, c, ldc};
     const int threads = rn_exec_parallel(x, m * n / 32 * k);
     const grid g = choose_grid(m, n, (size_t)threads);
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (size_t t = 0; t < g.down * g.across; t++) {
         const size_t i = t / g.across * g.rows, j = t % g.across * g.cols;
-        if (i < m && j < n)
-            multiply_block(&p, i, least(i + g.rows, m), j, least(j + g.cols, n),
-                           rn_exec_scratch(x));
+        if (i >= m || j >= n) continue;
+        const size_t rows = least(g.rows, m - i), cols = least(g.cols, n - j);
+        if (tb && rows <= PANEL)
+            multiply_flipped(&p, i, rows, j, j + cols, rn_exec_scratch(x));
+        else multiply_rectangle(&p, i, i + rows, j, j + cols, rn_exec_scratch(x));
     }
 }
 

@@ -111,6 +111,14 @@ static inline void row_gradient(float *din, const float *dy, const float *in,
     }
 }
 
+/* Rows of a gradient that are worked on together, so that the second pass, over columns,
+   finds in the cache what the first, over rows, has read: 1 MiB of each array. */
+static inline size_t rows_in_cache(size_t width)
+{
+    size_t rows = ((size_t)1 << 18) / (width ? width : 1);
+    return rows < ROW_BLOCK ? ROW_BLOCK : rows / ROW_BLOCK * ROW_BLOCK;
+}
+
 /* Sums over rows [from, to) of dy x^ and of dy for a slab of columns. */
 static inline void norm_slab(float *dw, float *db, const float *dy, const float *in,
                              const float *stats, size_t from, size_t to, size_t dim,
@@ -152,12 +160,20 @@ void RN_VARIANT(norm_bwd)(rn_exec *x, float *din, float *dw, float *db, const fl
                           const float *in, const float *w, const float *stats,
                           size_t rows, size_t dim, bool center)
 {
-#pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, rows *dim))
-    for (size_t r = 0; r < rows; r++) {
-        moments m = {stats[2 * r], stats[2 * r + 1]};
-        row_gradient(din + r * dim, dy + r * dim, in + r * dim, w, m, dim, center);
+    const size_t step = rows_in_cache(dim);
+    for (size_t from = 0; from < rows; from += step) {
+        const size_t count = smaller(rows - from, step), at = from * dim;
+#pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, count *dim))
+        for (size_t r = 0; r < count; r++) {
+            const float *s = stats + 2 * (from + r);
+            moments m = {s[0], s[1]};
+            size_t i = at + r * dim;
+            row_gradient(din + i, dy + i, in + i, w, m, dim, center);
+        }
+        if (dw || db)
+            norm_weight_gradient(x, dw, db, dy + at, in + at, stats + 2 * from, count,
+                                 dim);
     }
-    if (dw || db) norm_weight_gradient(x, dw, db, dy, in, stats, rows, dim);
 }
 
 static inline void head_forward(const rn_headnorm *d, float *y, const float *o,
@@ -276,9 +292,9 @@ static void head_weight_gradient(rn_exec *x, const rn_headnorm *d, float *dw,
     }
 }
 
-void RN_VARIANT(headnorm_bwd)(rn_exec *x, const rn_headnorm *d, float *d_o, float *dg,
-                              float *dw, const float *dy, const float *o, const float *g,
-                              const float *w, const float *stats)
+static void head_rows_gradient(rn_exec *x, const rn_headnorm *d, float *d_o, float *dg,
+                               const float *dy, const float *o, const float *g,
+                               const float *w, const float *stats)
 {
     const size_t heads = d->heads, dv = d->dv, work = 4 * d->rows * heads * dv;
 #pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, work))
@@ -290,7 +306,23 @@ void RN_VARIANT(headnorm_bwd)(rn_exec *x, const rn_headnorm *d, float *d_o, floa
                           g ? g + gate : NULL, w ? w + h * d->w_head : NULL, m);
         }
     }
-    if (dw) head_weight_gradient(x, d, dw, dy, o, g, stats);
+}
+
+void RN_VARIANT(headnorm_bwd)(rn_exec *x, const rn_headnorm *d, float *d_o, float *dg,
+                              float *dw, const float *dy, const float *o, const float *g,
+                              const float *w, const float *stats)
+{
+    const size_t width = d->heads * d->dv, step = rows_in_cache(width);
+    for (size_t from = 0; from < d->rows; from += step) {
+        rn_headnorm part = *d;
+        part.rows = smaller(d->rows - from, step);
+        const size_t at = from * width;
+        const float *s = stats + 2 * from * d->heads,
+                    *gate = g ? g + from * d->ldg : NULL;
+        head_rows_gradient(x, &part, d_o + at, g ? dg + from * d->ldg : NULL, dy + at,
+                           o + at, gate, w, s);
+        if (dw) head_weight_gradient(x, &part, dw, dy + at, o + at, gate, s);
+    }
 }
 
 #endif

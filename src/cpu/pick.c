@@ -7,6 +7,8 @@
 
 static void pick_avx2(rn_kernels *k)
 {
+    k->gemm = rn_gemm_avx2;
+    k->matvec = rn_matvec_avx2;
     k->norm_fwd = rn_norm_fwd_avx2;
     k->norm_bwd = rn_norm_bwd_avx2;
     k->headnorm_fwd = rn_headnorm_fwd_avx2;
@@ -34,6 +36,8 @@ static void pick_avx2(rn_kernels *k)
 
 static void pick_avx512(rn_kernels *k)
 {
+    k->gemm = rn_gemm_avx512;
+    k->matvec = rn_matvec_avx512;
     k->norm_fwd = rn_norm_fwd_avx512;
     k->norm_bwd = rn_norm_bwd_avx512;
     k->headnorm_fwd = rn_headnorm_fwd_avx512;

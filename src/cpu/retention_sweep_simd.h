@@ -164,6 +164,33 @@ static void square(const sweep *s, sweep_work *w, size_t at, size_t n, size_t ke
                  s->o + at * s->o_row, s->o_row, (tile_out){.beta = first ? 0.0f : 1.0f});
 }
 
+/* Asks for rows row..row+n-1, of `width` floats each, of a matrix that will be read (or
+   written) a tile later. */
+static void prefetch_rows(const float *base, size_t ld, size_t row, size_t n,
+                          size_t width)
+{
+    for (size_t i = row; i < row + n; i++)
+        for (size_t c = 0; c < width; c += 16)
+            __builtin_prefetch(base + i * ld + c, 0, 2);
+}
+
+/* Rows of the next tile, spread over the row blocks of this one: the rows of a head lie
+   far apart, which the hardware's own prefetching does not see. */
+static void prefetch_next(const sweep *s, size_t at, size_t n)
+{
+    size_t row = at + TILE;
+    if (s->reverse) {
+        if (at < TILE) return;
+        row = at - TILE;
+    }
+    if (row >= s->rows) return;
+    if (s->rows - row < n) n = s->rows - row;
+    prefetch_rows(s->q, s->q_row, row, n, s->dk);
+    prefetch_rows(s->k, s->k_row, row, n, s->dk);
+    prefetch_rows(s->v, s->v_row, row, n, s->dv);
+    prefetch_rows(s->o, s->o_row, row, n, s->dv);
+}
+
 /* The triangle of a tile with itself, by blocks of rows that see only the keys they may.
  */
 static void triangle(const sweep *s, sweep_work *w, const tile_decay *t, size_t at,
@@ -175,6 +202,7 @@ static void triangle(const sweep *s, sweep_work *w, const tile_decay *t, size_t 
         size_t rows = n - i < TILE_ROWS ? n - i : TILE_ROWS;
         size_t from = s->reverse ? i : 0, to = s->reverse ? n : i + rows;
         float *scores = w->scores + i * TILE + from;
+        prefetch_next(s, at + i, rows);
         tile_product(rows, to - from, s->dk, s->q + (at + i) * s->q_row, s->q_row, 1,
                      w->packed + from, TILE, scores, TILE,
                      (tile_out){.mask = t->mask + i * TILE + from, .ldm = TILE});

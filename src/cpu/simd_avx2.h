@@ -3,6 +3,8 @@
 #ifndef RN_CPU_SIMD_H
 #define RN_CPU_SIMD_H
 
+#include "cpu/unroll.h"
+
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -115,20 +117,17 @@ static inline vf vf_round(vf a)
     return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-/* 2^n for integral n in -126..127, by the exponent field. */
-static inline vf vf_pow2(vf n)
-{
-    __m256i e = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(e, 23));
-}
-
-/* a 2^n for integral n that keeps the result in range or flushes it to 0 or infinity: in
-   two halves, so that neither power leaves the exponent's range. */
+/* a 2^n for integral n in -252..254, to 0 or infinity beyond the range of floats: in two
+   halves, so that neither power leaves the exponent's range. NaN for a NaN, whatever n.
+ */
 static inline vf vf_scale2(vf a, vf n)
 {
-    n = vf_min(vf_max(n, vf_set1(-252.0f)), vf_set1(254.0f));
-    vf half = vf_round(vf_mul(n, vf_set1(0.5f)));
-    return vf_mul(vf_mul(a, vf_pow2(half)), vf_pow2(vf_sub(n, half)));
+    const __m256i bias = _mm256_set1_epi32(127);
+    __m256i e = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(e, 1);
+    __m256i rest = _mm256_sub_epi32(e, half);
+    vf p = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, bias), 23));
+    vf q = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23));
+    return vf_mul(vf_mul(a, p), q);
 }
 
 static inline float vf_sum(vf a)
@@ -246,6 +245,29 @@ static inline void vf_from_words(vf out[2], const vq w[4])
     vf unit = vf_set1(0x1p-24f);
     out[0] = vf_mul(_mm256_cvtepi32_ps(_mm256_srli_epi32(first, 8)), unit);
     out[1] = vf_mul(_mm256_cvtepi32_ps(_mm256_srli_epi32(second, 8)), unit);
+}
+
+/* The 4 x 4 transpose inside each 128-bit lane of four vectors. */
+static inline void vf_transpose_lanes(vf r[4])
+{
+    vf low01 = _mm256_unpacklo_ps(r[0], r[1]), high01 = _mm256_unpackhi_ps(r[0], r[1]);
+    vf low23 = _mm256_unpacklo_ps(r[2], r[3]), high23 = _mm256_unpackhi_ps(r[2], r[3]);
+    r[0] = _mm256_shuffle_ps(low01, low23, 0x44);
+    r[1] = _mm256_shuffle_ps(low01, low23, 0xee);
+    r[2] = _mm256_shuffle_ps(high01, high23, 0x44);
+    r[3] = _mm256_shuffle_ps(high01, high23, 0xee);
+}
+
+/* r[i] lane j becomes r[j] lane i: the 4 x 4 blocks first, then their places. */
+static inline void vf_transpose(vf r[VW])
+{
+    RN_UNROLL for (int i = 0; i < VW; i += 4) vf_transpose_lanes(r + i);
+    RN_UNROLL for (int i = 0; i < 4; i++)
+    {
+        vf a = r[i], b = r[4 + i];
+        r[i] = _mm256_permute2f128_ps(a, b, 0x20);
+        r[4 + i] = _mm256_permute2f128_ps(a, b, 0x31);
+    }
 }
 
 #endif

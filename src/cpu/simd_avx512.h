@@ -3,6 +3,8 @@
 #ifndef RN_CPU_SIMD_H
 #define RN_CPU_SIMD_H
 
+#include "cpu/unroll.h"
+
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -115,7 +117,7 @@ static inline vf vf_round(vf a)
     return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-/* a 2^n for integral n that keeps the result in range or flushes it to 0 or infinity. */
+/* a 2^n for integral n in -252..254, to 0 or infinity beyond the range of floats. */
 static inline vf vf_scale2(vf a, vf n)
 {
     return _mm512_scalef_ps(a, n);
@@ -231,6 +233,34 @@ static inline void vf_from_words(vf out[2], const vq w[4])
     vf unit = vf_set1(0x1p-24f);
     out[0] = vf_mul(_mm512_cvtepi32_ps(_mm512_srli_epi32(first, 8)), unit);
     out[1] = vf_mul(_mm512_cvtepi32_ps(_mm512_srli_epi32(second, 8)), unit);
+}
+
+/* The 4 x 4 transpose inside each 128-bit lane of four vectors. */
+static inline void vf_transpose_lanes(vf r[4])
+{
+    vf low01 = _mm512_unpacklo_ps(r[0], r[1]), high01 = _mm512_unpackhi_ps(r[0], r[1]);
+    vf low23 = _mm512_unpacklo_ps(r[2], r[3]), high23 = _mm512_unpackhi_ps(r[2], r[3]);
+    r[0] = _mm512_shuffle_ps(low01, low23, 0x44);
+    r[1] = _mm512_shuffle_ps(low01, low23, 0xee);
+    r[2] = _mm512_shuffle_ps(high01, high23, 0x44);
+    r[3] = _mm512_shuffle_ps(high01, high23, 0xee);
+}
+
+/* r[i] lane j becomes r[j] lane i: the 4 x 4 blocks first, then their places. */
+static inline void vf_transpose(vf r[VW])
+{
+    RN_UNROLL for (int i = 0; i < VW; i += 4) vf_transpose_lanes(r + i);
+    RN_UNROLL for (int i = 0; i < 4; i++)
+    {
+        vf a = _mm512_shuffle_f32x4(r[i], r[4 + i], 0x44);
+        vf b = _mm512_shuffle_f32x4(r[i], r[4 + i], 0xee);
+        vf c = _mm512_shuffle_f32x4(r[8 + i], r[12 + i], 0x44);
+        vf d = _mm512_shuffle_f32x4(r[8 + i], r[12 + i], 0xee);
+        r[i] = _mm512_shuffle_f32x4(a, c, 0x88);
+        r[4 + i] = _mm512_shuffle_f32x4(a, c, 0xdd);
+        r[8 + i] = _mm512_shuffle_f32x4(b, d, 0x88);
+        r[12 + i] = _mm512_shuffle_f32x4(b, d, 0xdd);
+    }
 }
 
 #endif

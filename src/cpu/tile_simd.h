@@ -7,11 +7,7 @@
 #ifndef RN_CPU_TILE_SIMD_H
 #define RN_CPU_TILE_SIMD_H
 
-#ifdef __clang__
-#    define RN_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#    define RN_UNROLL _Pragma("GCC unroll 16")
-#endif
+#include "cpu/unroll.h"
 
 /* What becomes of the product. A zero-initialised one with beta 0 stores it as it is. */
 typedef struct tile_out {
@@ -118,30 +114,36 @@ static void tile_product(size_t m, size_t n, size_t depth, const float *a, size_
     }
 }
 
-/* to[col][row] = from[row][col] scale[row] for rows x cols floats, in blocks of four by
- * four. */
+/* to[col][row] = from[row][col] for up to VW rows of VW columns; rows beyond `rows` are
+   not written. */
+static inline __attribute__((always_inline)) void
+transpose_block(size_t rows, const float *from, size_t ld, float *to, size_t ldt)
+{
+    vf r[VW];
+    RN_UNROLL for (size_t i = 0; i < VW; i++) r[i] =
+        i < rows ? vf_load(from + i * ld) : vf_zero();
+    vf_transpose(r);
+    RN_UNROLL for (size_t i = 0; i < VW; i++)
+    {
+        if (rows == VW) vf_store(to + i * ldt, r[i]);
+        else vf_store_n(to + i * ldt, rows, r[i]);
+    }
+}
+
+/* to[col][row] = from[row][col] for rows x cols floats. */
 static void tile_transpose(size_t rows, size_t cols, const float *from, size_t ld,
                            float *to, size_t ldt)
 {
-    size_t r = 0;
-    for (; r + 4 <= rows; r += 4) {
+    for (size_t r = 0; r < rows; r += VW, from += VW * ld, to += VW) {
+        const size_t height = rows - r < VW ? rows - r : VW;
         size_t c = 0;
-        for (; c + 4 <= cols; c += 4) {
-            const float *f = from + r * ld + c;
-            __m128 x0 = _mm_loadu_ps(f), x1 = _mm_loadu_ps(f + ld);
-            __m128 x2 = _mm_loadu_ps(f + 2 * ld), x3 = _mm_loadu_ps(f + 3 * ld);
-            _MM_TRANSPOSE4_PS(x0, x1, x2, x3);
-            float *t = to + c * ldt + r;
-            _mm_storeu_ps(t, x0);
-            _mm_storeu_ps(t + ldt, x1);
-            _mm_storeu_ps(t + 2 * ldt, x2);
-            _mm_storeu_ps(t + 3 * ldt, x3);
+        for (; c + VW <= cols; c += VW) {
+            if (height == VW) transpose_block(VW, from + c, ld, to + c * ldt, ldt);
+            else transpose_block(height, from + c, ld, to + c * ldt, ldt);
         }
         for (; c < cols; c++)
-            for (size_t i = r; i < r + 4; i++) to[c * ldt + i] = from[i * ld + c];
+            for (size_t i = 0; i < height; i++) to[c * ldt + i] = from[i * ld + c];
     }
-    for (; r < rows; r++)
-        for (size_t c = 0; c < cols; c++) to[c * ldt + r] = from[r * ld + c];
 }
 
 #endif

@@ -1,11 +1,12 @@
 /*
- * A checkpoint of any dialect, opened and translated: its config as native keys, its tensors
- * under native names. Knows the text of the dialects, not what a model does with it.
+ * A checkpoint of any dialect, opened and translated: its config as native keys, its
+ * tensors under native names. Knows the text of the dialects, not what a model does with
+ * it.
  *
  * Native tensor names: embedding.weight, embedding_norm.*, layers.I.mixer_norm.*,
  * layers.I.mixer.{q,k,v,g,o}.{weight,bias}, layers.I.mixer.head_norm.weight,
- * layers.I.ffn_norm.*, layers.I.ffn.{gate,up,down}.{weight,bias}, layers.I.ffn.norm.*, norm.*,
- * output.weight.
+ * layers.I.ffn_norm.*, layers.I.ffn.{gate,up,down}.{weight,bias}, layers.I.ffn.norm.*,
+ * norm.*, output.weight.
  */
 #ifndef RN_FORMATS_CHECKPOINT_H
 #define RN_FORMATS_CHECKPOINT_H
@@ -20,7 +21,8 @@ typedef struct rn_checkpoint rn_checkpoint;
  * Opens a folder (config.json beside model.safetensors, or shards with
  * model.safetensors.index.json) or one .safetensors file with config.json beside it.
  * Tensors that the dialect stores but no model needs (buffers) are taken into the config
- * (decays, angles). RN_EFORMAT, RN_ENOTFOUND, RN_EUNSUPPORTED name the file and the key or tensor.
+ * (decays, angles). RN_EFORMAT, RN_ENOTFOUND, RN_EUNSUPPORTED name the file and the key
+ * or tensor.
  */
 rn_status rn_checkpoint_open(rn_checkpoint **out, const char *path, rn_error *err);
 void rn_checkpoint_close(rn_checkpoint *c);
@@ -31,16 +33,16 @@ const char *rn_checkpoint_dialect(const rn_checkpoint *c);
 /* The config in native keys; owned by the checkpoint. */
 const json_t *rn_checkpoint_config(const rn_checkpoint *c);
 
-/* Keys of the stored config that nobody knows, up to NULL, for the program to warn about; owned by
-   the checkpoint. Native configs hand on every key, so they have none. */
+/* Keys of the stored config that nobody knows, up to NULL, for the program to warn about;
+   owned by the checkpoint. Native configs hand on every key, so they have none. */
 const char *const *rn_checkpoint_unknown_keys(const rn_checkpoint *c);
 
 /* The tensor with this native name, or NULL; names that nobody asked for are listed by
    rn_checkpoint_unused after loading. */
 const rn_tensor_view *rn_checkpoint_take(rn_checkpoint *c, const char *native_name);
 
-/* The file's own name of the first tensor that was never taken and that the dialect does not
-   declare a buffer, or NULL. */
+/* The file's own name of the first tensor that was never taken and that the dialect does
+   not declare a buffer, or NULL. */
 const char *rn_checkpoint_unused(const rn_checkpoint *c);
 
 /* The native name in the file's own words, for messages: "layers.0.mixer.q.weight" is

@@ -1,7 +1,8 @@
 /*
- * safetensors: named tensors in one mapped file, checked before anything is believed. The header is
- * JSON of at most 100 MB; offsets lie inside the file, without overlap or hole; no name
- * occurs twice; the product of a shape times its element size equals the byte range.
+ * safetensors: named tensors in one mapped file, checked before anything is believed. The
+ * header is JSON of at most 100 MB; offsets lie inside the file, without overlap or hole;
+ * no name occurs twice; the product of a shape times its element size equals the byte
+ * range.
  */
 #ifndef RN_FORMATS_SAFETENSORS_H
 #define RN_FORMATS_SAFETENSORS_H
@@ -32,8 +33,8 @@ typedef enum rn_dtype {
 size_t rn_dtype_size(rn_dtype dtype);
 const char *rn_dtype_name(rn_dtype dtype); /* "F32" */
 
-/* A tensor as it lies in its file. name and data are owned by the file and live as long as
-   it is open; data need not be aligned to its element. */
+/* A tensor as it lies in its file. name and data are owned by the file and live as long
+   as it is open; data need not be aligned to its element. */
 typedef struct rn_tensor_view {
     const char *name;
     rn_dtype dtype;
@@ -56,11 +57,11 @@ const char *rn_safetensors_metadata(const rn_safetensors *f, const char *key);
 bool rn_safetensors_metadata_at(const rn_safetensors *f, size_t index, const char **key,
                                 const char **value);
 
-/* Writes views to PATH, whole or not at all (rn_writer). metadata: pairs key, value,.. with
-   a final NULL, or NULL. Data are aligned to 64 bytes by padding the header with spaces.
-   count and bytes of a view need not be set: they follow from its shape. */
-rn_status rn_safetensors_write(const char *path, const rn_tensor_view *views, size_t count,
-                               const char *const *metadata, rn_error *err);
+/* Writes views to PATH, whole or not at all (rn_writer). metadata: pairs key, value,..
+   with a final NULL, or NULL. Data are aligned to 64 bytes by padding the header with
+   spaces. count and bytes of a view need not be set: they follow from its shape. */
+rn_status rn_safetensors_write(const char *path, const rn_tensor_view *views,
+                               size_t count, const char *const *metadata, rn_error *err);
 
 /* Elements [begin, begin + count) as float32 (exact for F32, F16, BF16; rounded from F64;
    RN_EUNSUPPORTED for integers). The error names the tensor. */

@@ -9,41 +9,55 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t offset_of(const rn_model *m, const char *prefix, const char *name)
+/* Consecutive parameters, of one layer or of all. */
+typedef struct range {
+    const rn_param *from, *to;
+} range;
+
+static size_t offset_of(range r, const char *prefix, const char *name)
 {
     char full[160];
     snprintf(full, sizeof full, "%s%s", prefix, name);
-    const rn_param *p = rn_model_param(m, full);
-    return p ? p->offset : RN_ABSENT;
+    for (const rn_param *p = r.from; p < r.to; p++)
+        if (strcmp(p->name, full) == 0) return p->offset;
+    return RN_ABSENT;
 }
 
-static rn_norm_at norm_of(const rn_model *m, const char *prefix, const char *name)
+static rn_norm_at norm_of(range r, const char *prefix, const char *name)
 {
     char weight[48], bias[48];
     snprintf(weight, sizeof weight, "%s.weight", name);
     snprintf(bias, sizeof bias, "%s.bias", name);
-    return (rn_norm_at){offset_of(m, prefix, weight), offset_of(m, prefix, bias)};
+    return (rn_norm_at){offset_of(r, prefix, weight), offset_of(r, prefix, bias)};
 }
 
-static void find_layer(const rn_model *m, size_t layer, rn_layer_at *at)
+/* Finds the parameters of a layer, which begin at or behind `from`; returns their end. */
+static const rn_param *find_layer(const rn_model *m, size_t layer, const rn_param *from,
+                                  rn_layer_at *at)
 {
     const rn_config *c = &m->config;
     char prefix[48], mixer[64];
     snprintf(prefix, sizeof prefix, "layers.%zu.", layer);
     snprintf(mixer, sizeof mixer, "layers.%zu.mixer.", layer);
+    const rn_param *end = m->params + m->param_count;
+    while (from < end && strncmp(from->name, prefix, strlen(prefix)) != 0) from++;
+    range r = {from, from};
+    while (r.to < end && strncmp(r.to->name, prefix, strlen(prefix)) == 0) r.to++;
+
     bool gated = c->ffn == RN_FFN_GATED;
-    at->mixer_norm = norm_of(m, prefix, "mixer_norm");
-    at->ffn_norm = norm_of(m, prefix, "ffn_norm");
-    at->hidden_norm = norm_of(m, prefix, "ffn.norm");
-    at->in = offset_of(m, prefix, gated ? "ffn.gate.weight" : "ffn.up.weight");
-    at->in_bias = offset_of(m, prefix, gated ? "ffn.gate.bias" : "ffn.up.bias");
-    at->down = offset_of(m, prefix, "ffn.down.weight");
-    at->down_bias = offset_of(m, prefix, "ffn.down.bias");
+    at->mixer_norm = norm_of(r, prefix, "mixer_norm");
+    at->ffn_norm = norm_of(r, prefix, "ffn_norm");
+    at->hidden_norm = norm_of(r, prefix, "ffn.norm");
+    at->in = offset_of(r, prefix, gated ? "ffn.gate.weight" : "ffn.up.weight");
+    at->in_bias = offset_of(r, prefix, gated ? "ffn.gate.bias" : "ffn.up.bias");
+    at->down = offset_of(r, prefix, "ffn.down.weight");
+    at->down_bias = offset_of(r, prefix, "ffn.down.bias");
     for (size_t i = 0; i < RN_MAX_PARAMS; i++) {
         rn_param_spec spec;
         bool there = c->mixer.kind->param(&c->mixer, i, &spec) && spec.dims;
-        at->mixer[i] = there ? offset_of(m, mixer, spec.name) : RN_ABSENT;
+        at->mixer[i] = there ? offset_of(r, mixer, spec.name) : RN_ABSENT;
     }
+    return r.to;
 }
 
 static rn_status find_all(rn_model *m, rn_error *err)
@@ -53,12 +67,14 @@ static rn_status find_all(rn_model *m, rn_error *err)
     m->at = calloc(1, bytes);
     if (!m->at) return rn_fail_memory(err, "the parameter table", bytes);
     m->at->layers = (rn_layer_at *)(m->at + 1);
-    m->at->embedding = offset_of(m, "", "embedding.weight");
+    range all = {m->params, m->params + m->param_count};
+    m->at->embedding = offset_of(all, "", "embedding.weight");
     m->at->output =
-        offset_of(m, "", m->config.tied ? "embedding.weight" : "output.weight");
-    m->at->embedding_norm = norm_of(m, "", "embedding_norm");
-    m->at->norm = norm_of(m, "", "norm");
-    for (size_t i = 0; i < layers; i++) find_layer(m, i, &m->at->layers[i]);
+        offset_of(all, "", m->config.tied ? "embedding.weight" : "output.weight");
+    m->at->embedding_norm = norm_of(all, "", "embedding_norm");
+    m->at->norm = norm_of(all, "", "norm");
+    const rn_param *next = m->params;
+    for (size_t i = 0; i < layers; i++) next = find_layer(m, i, next, &m->at->layers[i]);
     return RN_OK;
 }
 
