@@ -21,6 +21,15 @@ static const char *make_model(const char *name, const char *config, size_t confi
     return in_scratch(name);
 }
 
+static void check_fails(const char *words, const char *const *argv)
+{
+    child c = child_run(argv, NULL, CHILD_FILE);
+    check_refused(&c, 1, words);
+    child_free(&c);
+}
+
+#define FAILS_WITH(words, ...) check_fails(words, ARGV(__VA_ARGS__))
+
 /* Every command that takes a model refuses it. */
 static void check_model(const char *model, const char *words)
 {
@@ -45,7 +54,8 @@ static void test_no_model(void **state)
     (void)state;
     check_model(in_scratch("missing"), "missing");
     check_model(make_model("empty", NULL, 0, NULL, 0), "empty");
-    check_model(in_scratch("text"), "");
+    FAILS_WITH("config.json", "generate", in_scratch("text"), "-p", "x");
+    FAILS_WITH("not a safetensors file", "info", in_scratch("text"));
 }
 
 static void test_damaged_weights(void **state)
@@ -100,15 +110,6 @@ static void test_contradicting_configs(void **state)
                 "layers");
 }
 
-static void check_fails(const char *words, const char *const *argv)
-{
-    child c = child_run(argv, NULL, CHILD_FILE);
-    check_refused(&c, 1, words);
-    child_free(&c);
-}
-
-#define FAILS_WITH(words, ...) check_fails(words, ARGV(__VA_ARGS__))
-
 static void test_prompts(void **state)
 {
     (void)state;
@@ -129,14 +130,23 @@ static void test_prompts(void **state)
 static void test_ids_files(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"",          "[[1, 2], [3]]", "[[1, 999]]",
-                                        "[[1, -1]]", "[1, 2]",        "[[1, 2.5]]",
-                                        "[[1, 2]",   "{\"ids\": 1}",  "[[]]"};
+    static const struct {
+        const char *text, *words;
+    } cases[] = {{"", "line 1"},
+                 {"[[1, 2], [3]]", "row 1"},
+                 {"[[1, 999]]", "id 999 at row 0, index 1"},
+                 {"[[1, -1]]", "id -1"},
+                 {"[1, 2]", "not a JSON array of arrays"},
+                 {"[[1, 2.5]]", "row 0, index 1 is not an integer"},
+                 {"[[1, 2]", "line 1"},
+                 {"{\"ids\": 1}", "not a JSON array of arrays"},
+                 {"[[]]", "empty"}};
     char name[40];
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         snprintf(name, sizeof name, "ids-%zu.json", i);
-        const char *path = put_text(name, texts[i]);
-        FAILS_WITH("", "eval", MODEL, "--ids", path, "--logits", in_scratch("never"));
+        const char *path = put_text(name, cases[i].text);
+        FAILS_WITH(cases[i].words, "eval", MODEL, "--ids", path, "--logits",
+                   in_scratch("never"));
     }
     FAILS_WITH("missing.json", "eval", MODEL, "--ids", in_scratch("missing.json"));
     assert_true(access(in_scratch("never"), F_OK) != 0);
@@ -155,7 +165,7 @@ static void test_eval_paths(void **state)
     FAILS_WITH("odd.bin", "eval", MODEL, "--text", in_scratch("odd.bin"));
     put_bytes("large.bin", "\xff\x00\x00\x01", 4);
     FAILS_WITH("256", "eval", MODEL, "--text", in_scratch("large.bin"));
-    FAILS_WITH("", "eval", MODEL, "--text", put_text("one", "a"));
+    FAILS_WITH("nothing to predict", "eval", MODEL, "--text", put_text("one", "a"));
 }
 
 static void test_training_data(void **state)
@@ -166,8 +176,8 @@ static void test_training_data(void **state)
     FAILS_WITH("missing.txt", "train", "--data", in_scratch("text"), "--val",
                in_scratch("missing.txt"), "--out", out);
     assert_true(access(out, F_OK) != 0); /* refused before anything was made */
-    FAILS_WITH("", "train", "--data", put_text("tiny", "a"), "--out", out, TINY);
-    FAILS_WITH("", "train", "--data", put_text("blank", ""), "--out", out, TINY);
+    FAILS_WITH("too few", "train", "--data", put_text("tiny", "a"), "--out", out, TINY);
+    FAILS_WITH("blank", "train", "--data", put_text("blank", ""), "--out", out, TINY);
     FAILS_WITH("missing.json", "train", "--data", in_scratch("text"), "--out", out,
                "--config", in_scratch("missing.json"));
     FAILS_WITH("bpe.json", "train", "--data", in_scratch("text"), "--out", out,
