@@ -420,10 +420,10 @@ static void check_script(const char *shell)
 /* What bash offers for the last word. */
 static void check_offers(const char *words, const char *offers)
 {
-    int code = shell_run(
-        "bash -c 'source \"%s\"; COMP_WORDS=(%s); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); "
-        "_retnet; echo \"${COMPREPLY[*]}\"' > '%s'",
-        in_scratch("bash"), words, in_scratch("offers"));
+    int code = shell_run("cd '%s' && bash -c 'source \"%s\"; COMP_WORDS=(%s); "
+                         "COMP_CWORD=$((${#COMP_WORDS[@]}-1)); "
+                         "_retnet; echo \"${COMPREPLY[*]}\"' > '%s'",
+                         scratch, in_scratch("bash"), words, in_scratch("offers"));
     assert_int_equal(code, 0);
     size_t size;
     char *text = get_bytes(in_scratch("offers"), &size);

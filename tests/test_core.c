@@ -276,8 +276,11 @@ static void a_full_disk_leaves_the_old_file(void **state)
     rn_writer *w = NULL;
     rn_status open_st = rn_writer_open(&w, path, NULL);
     rn_status put_st = rn_writer_put(w, content, sizeof content, &put);
+    limit_file_size(0);
     rn_status more_st = rn_writer_put(w, "more", 4, NULL);
-    rn_status commit_st = rn_writer_commit(w, &commit);
+    rn_status commit_st =
+        rn_writer_commit(w, &commit); /* there is room again: too late */
+    limit_file_size(100000);
     rn_status late_open = rn_writer_open(&w, path, NULL);
     rn_status small_st = rn_writer_put(w, content, 60000, NULL); /* in the buffer */
     rn_status second_st = rn_writer_put(w, content, 60000, NULL);
@@ -300,6 +303,12 @@ static void writers_respect_what_is_there(void **state)
 {
     (void)state;
     rn_writer *w;
+    const char *taken = in_scratch("taken");
+    WORKS(rn_writer_open(&w, taken, err));
+    WORKS(rn_make_folder(taken, err));
+    FAILS(rn_writer_commit(w, err), RN_EIO, "taken: cannot be renamed");
+    assert_false(rn_path_exists(temp_of(taken)));
+
     FAILS(rn_writer_open(&w, in_scratch("no/such/file"), err), RN_ENOTFOUND,
           "no/such/file");
     FAILS(rn_writer_open(&w, scratch, err), RN_EINVAL, "not a file");

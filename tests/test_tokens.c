@@ -175,7 +175,7 @@ static void damaged_token_files_are_refused(void **state)
         char *bytes = get_bytes(put_layout(layout), &size);
         for (size_t n = 8; n < size; n += n < 1000 ? 100 : 1)
             FAILS(rn_tokens_open(&t, put_bytes("cut.bin", bytes, n), err), RN_EFORMAT,
-                  "cut.bin");
+                  n < 1024 ? "cut off inside the header" : "the header counts 7");
         bytes[size] = 0;
         FAILS(rn_tokens_open(&t, put_bytes("long.bin", bytes, size + 1), err), RN_EFORMAT,
               "long.bin: the header counts 7");
@@ -183,6 +183,9 @@ static void damaged_token_files_are_refused(void **state)
         FAILS(rn_tokens_open(&t, put_bytes("version.bin", bytes, size), err),
               RN_EUNSUPPORTED, "version");
         bytes[4]--;
+        memset(bytes + 8, 0, 4);
+        FAILS(rn_tokens_open(&t, put_bytes("zero.bin", bytes, 1024), err), RN_EFORMAT,
+              "counts 0");
         memset(bytes + 8, 0xff, 4);
         FAILS(rn_tokens_open(&t, put_bytes("negative.bin", bytes, size), err), RN_EFORMAT,
               "counts -1");
@@ -376,10 +379,18 @@ static void large_vocabularies_get_wide_ids(void **state)
     assert_int_equal(got[5000], 0);
     rn_tokens_free(t);
 
-    WORKS(rn_shard_writer_open(&w, in_scratch("narrow.bin"), 65536, err));
+    path = in_scratch("narrow.bin");
+    WORKS(rn_shard_writer_open(&w, path, 65536, err));
     WORKS(rn_shard_writer_put(w, &sample[4], 1, err));
     rn_shard_writer_abandon(w);
-    assert_false(rn_path_exists(in_scratch("narrow.bin")));
+    assert_false(rn_path_exists(path));
+    WORKS(rn_shard_writer_open(&w, path, 65536, err));
+    WORKS(rn_shard_writer_put(w, &sample[4], 1, err));
+    WORKS(rn_shard_writer_commit(w, err));
+    size_t size;
+    char *bytes = get_bytes(path, &size);
+    assert_int_equal(size, 2);
+    free(bytes);
 }
 
 int main(void)

@@ -82,13 +82,6 @@ rn_status rn_shard_view(rn_shard *out, const rn_map *map, const char *path, rn_e
     return RN_OK;
 }
 
-uint32_t rn_shard_id(const rn_shard *s, uint64_t at)
-{
-    const unsigned char *p = s->ids + at * s->width;
-    uint32_t id = (uint32_t)p[0] | (uint32_t)p[1] << 8;
-    return s->width == 2 ? id : id | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
 struct rn_shard_writer {
     rn_writer *file;
     char *path;

@@ -25,7 +25,12 @@ bool rn_shard_is(const rn_map *map, const char *path);
 rn_status rn_shard_view(rn_shard *out, const rn_map *map, const char *path,
                         rn_error *err);
 
-uint32_t rn_shard_id(const rn_shard *s, uint64_t at);
+static inline uint32_t rn_shard_id(const rn_shard *s, uint64_t at)
+{
+    const unsigned char *p = s->ids + at * s->width;
+    uint32_t id = (uint32_t)p[0] | (uint32_t)p[1] << 8;
+    return s->width == 2 ? id : id | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
 
 /* Writes ids below `vocab`: u16 without a header when they fit (the name must end in
    .bin), else llm.c's u32 layout. Nothing appears at PATH before commit. */
