@@ -119,10 +119,10 @@ static json_t *row_json(const cli_row *r)
     add_real(o, "max", r->max);
     add_real(o, "limit", r->limit);
     if (r->limit > 0) add_real(o, "fraction", r->value / r->limit);
-    add_real(o, "bytes", r->bytes);
+    if (r->bytes > 0) add_count(o, "bytes", (int64_t)r->bytes);
     add_real(o, "seconds", r->seconds);
     add_real(o, "speedup", r->speedup);
-    add_real(o, "peak_memory_bytes", r->memory);
+    if (r->memory > 0) add_count(o, "peak_memory_bytes", (int64_t)r->memory);
     return o;
 }
 

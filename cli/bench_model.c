@@ -37,21 +37,17 @@ static int make_ids(model_case *c, size_t count, rn_error *err)
     return CLI_DONE;
 }
 
-static int put_rate(const model_case *c, const char *name, int64_t depth, int64_t batch,
-                    int64_t seq, double limit, const cli_times *times, rn_error *err)
+/* Completes a row (name, depth, batch, seq, limit, bytes) with the rate of its times. */
+static int put_rate(const model_case *c, cli_row row, const cli_times *times,
+                    rn_error *err)
 {
     double tokens = (double)c->tokens;
-    cli_row row = {.name = name,
-                   .depth = depth,
-                   .batch = batch,
-                   .seq = seq,
-                   .value = tokens / times->median,
-                   .min = tokens / times->max,
-                   .max = tokens / times->min,
-                   .unit = "tokens/s",
-                   .limit = limit,
-                   .seconds = times->median,
-                   .memory = peak_memory()};
+    row.value = tokens / times->median;
+    row.min = tokens / times->max;
+    row.max = tokens / times->min;
+    row.unit = "tokens/s";
+    row.seconds = times->median;
+    row.memory = peak_memory();
     return cli_bench_row(c->b, &row, err);
 }
 
@@ -87,9 +83,13 @@ int cli_bench_prompt(cli_bench *b, rn_error *err)
     for (size_t i = 0; i < count && !code; i++) {
         cli_times times;
         c.tokens = (size_t)list[i];
-        double limit = cli_bench_peak(b) / b->m.info.flops_per_token;
+        cli_row row = {.name = "prompt",
+                       .depth = -1,
+                       .batch = 1,
+                       .seq = list[i],
+                       .limit = cli_bench_peak(b) / b->m.info.flops_per_token};
         code = cli_bench_time(b, call_prompt, &c, &times, err);
-        if (!code) code = put_rate(&c, "prompt", -1, 1, list[i], limit, &times, err);
+        if (!code) code = put_rate(&c, row, &times, err);
     }
     rn_session_free(c.session);
     free(c.ids);
@@ -108,10 +108,9 @@ static int call_decode(void *user, rn_error *err)
 }
 
 /* A step reads all weights and reads and writes the state. */
-static double decode_limit(cli_bench *b)
+static double decode_bytes(const rn_model_info *info)
 {
-    double bytes = (double)b->m.info.weight_bytes + 2 * (double)b->m.info.state_bytes;
-    return cli_bench_bandwidth(b) / bytes;
+    return (double)info->weight_bytes + 2 * (double)info->state_bytes;
 }
 
 int cli_bench_decode(cli_bench *b, rn_error *err)
@@ -126,9 +125,14 @@ int cli_bench_decode(cli_bench *b, rn_error *err)
         rn_session_reset(c.session);
         code = feed(&c, (uint64_t)depths->numbers[i], err);
         if (!code) code = cli_bench_time(b, call_decode, &c, &times, err);
-        if (!code)
-            code = put_rate(&c, "decode", depths->numbers[i], 1, -1, decode_limit(b),
-                            &times, err);
+        double bytes = decode_bytes(&b->m.info);
+        cli_row row = {.name = "decode",
+                       .depth = depths->numbers[i],
+                       .batch = 1,
+                       .seq = -1,
+                       .limit = cli_bench_bandwidth(b) / bytes,
+                       .bytes = bytes};
+        if (!code) code = put_rate(&c, row, &times, err);
     }
     rn_session_free(c.session);
     free(c.ids);
@@ -153,10 +157,12 @@ static int bench_step(cli_bench *b, size_t batch, size_t seq, rn_error *err)
     int code = make_ids(&c, batch * (seq + 1), err);
     if (!code) code = cli_code(rn_trainer_create(&c.trainer, b->m.model, &options, err));
     if (!code) code = cli_bench_time(b, call_train, &c, &times, err);
-    double limit = code ? 0 : cli_bench_peak(b) / (3 * b->m.info.flops_per_token);
-    if (!code)
-        code =
-            put_rate(&c, "train", -1, (int64_t)batch, (int64_t)seq, limit, &times, err);
+    cli_row row = {.name = "train",
+                   .depth = -1,
+                   .batch = (int64_t)batch,
+                   .seq = (int64_t)seq,
+                   .limit = cli_bench_peak(b) / (3 * b->m.info.flops_per_token)};
+    if (!code) code = put_rate(&c, row, &times, err);
     rn_trainer_free(c.trainer);
     free(c.ids);
     return code;

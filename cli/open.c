@@ -92,6 +92,15 @@ static bool has_tokenizer_file(const char *path)
     return false;
 }
 
+static void warn_of_keys(const cli_args *args, const cli_model *m)
+{
+    const char *key;
+    if (cli_given(args, "quiet")) return;
+    for (size_t i = 0; (key = rn_model_unknown_key(m->model, i)) != NULL; i++)
+        fprintf(stderr, "retnet: warning: %s: config key '%s' is unknown and ignored\n",
+                m->label, key);
+}
+
 int cli_open_model(const cli_args *args, const char *path, cli_model *out, rn_error *err)
 {
     *out = (cli_model){.label = path};
@@ -106,6 +115,7 @@ int cli_open_model(const cli_args *args, const char *path, cli_model *out, rn_er
         code = cli_code(rn_model_create(&out->model, out->x, &source, seed, err));
     }
     if (code) return code;
+    warn_of_keys(args, out);
     rn_model_info_get(out->model, &out->info);
     if (out->info.vocab_size != 256 || (path && has_tokenizer_file(path)))
         return CLI_DONE;

@@ -71,6 +71,10 @@ void rn_model_free(rn_model *model);
  */
 rn_status rn_model_save(const rn_model *model, const char *folder, rn_error *err);
 
+/** Key number `index` of the opened config.json that the library does not know and has
+    ignored, for a warning; NULL past the end. Owned by the model. */
+const char *rn_model_unknown_key(const rn_model *model, size_t index);
+
 void rn_model_info_get(const rn_model *model, rn_model_info *out);
 
 /** The native config as JSON text, freed with free(); NULL when memory is short. */

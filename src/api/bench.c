@@ -54,16 +54,17 @@ double rn_bench_peak_flops(rn_exec *x)
     return best;
 }
 
-/* Reads `count` words by eight independent sums, so that loads are all that it waits for.
- */
+/* Reads `count` words by independent sums, so that loads are all that it waits for. */
 static uint64_t read_words(const uint64_t *words, size_t count)
 {
-    uint64_t sum[8] = {0};
-    for (size_t i = 0; i + 8 <= count; i += 8)
-        for (size_t j = 0; j < 8; j++) sum[j] += words[i + j];
-    uint64_t total = 0;
-    for (size_t j = 0; j < 8; j++) total += sum[j];
-    return total;
+    uint64_t a = 0, b = 0, c = 0, d = 0;
+    for (size_t i = 0; i + 4 <= count; i += 4) {
+        a += words[i];
+        b += words[i + 1];
+        c += words[i + 2];
+        d += words[i + 3];
+    }
+    return a + b + c + d;
 }
 
 double rn_bench_bandwidth(rn_exec *x)

@@ -140,6 +140,13 @@ rn_model_tensor rn_model_tensor_at(const rn_model *m, size_t index)
                              .data = m->weights ? m->weights + p->offset : NULL};
 }
 
+const char *rn_model_unknown_key(const rn_model *m, size_t index)
+{
+    for (size_t i = 0; m->unknown_keys && m->unknown_keys[i]; i++)
+        if (i == index) return m->unknown_keys[i];
+    return NULL;
+}
+
 const char *rn_model_tensor_original_name(const rn_model *m, size_t index)
 {
     return m->original ? m->original[index] : m->params[index].name;

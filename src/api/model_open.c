@@ -114,24 +114,45 @@ static rn_status fill_weights(rn_model *m, const rn_tensor_view *const *views,
     return RN_OK;
 }
 
-/* Keeps the checkpoint's names: an array of pointers with the text behind it. */
+/* A copy of `count` strings and a NULL: an array of pointers with the text behind it, in
+   one block for free(). */
+static rn_status copy_strings(char ***out, const char *const *strings, size_t count,
+                              rn_error *err)
+{
+    size_t bytes;
+    bool fits = rn_mul_size(&bytes, count + 1, sizeof(char *));
+    for (size_t i = 0; i < count && fits; i++)
+        fits = rn_add_size(&bytes, bytes, strlen(strings[i]) + 1);
+    char **copies = fits ? malloc(bytes) : NULL;
+    if (!copies) return rn_fail_memory(err, "names", fits ? bytes : SIZE_MAX);
+    char *text = (char *)(copies + count + 1);
+    for (size_t i = 0; i < count; i++) {
+        size_t length = strlen(strings[i]) + 1;
+        copies[i] = memcpy(text, strings[i], length);
+        text += length;
+    }
+    copies[count] = NULL;
+    *out = copies;
+    return RN_OK;
+}
+
 static rn_status keep_names(rn_model *m, const rn_tensor_view *const *views,
                             rn_error *err)
 {
-    size_t bytes;
-    bool fits = rn_mul_size(&bytes, m->param_count, sizeof(char *));
-    for (size_t i = 0; i < m->param_count && fits; i++)
-        fits = rn_add_size(&bytes, bytes, strlen(views[i]->name) + 1);
-    char **names = fits ? malloc(bytes) : NULL;
-    if (!names) return rn_fail_memory(err, "tensor names", fits ? bytes : SIZE_MAX);
-    char *text = (char *)(names + m->param_count);
-    for (size_t i = 0; i < m->param_count; i++) {
-        size_t length = strlen(views[i]->name) + 1;
-        names[i] = memcpy(text, views[i]->name, length);
-        text += length;
-    }
-    m->original = names;
-    return RN_OK;
+    const char **names = calloc(m->param_count, sizeof *names);
+    if (!names) return rn_fail_memory(err, "names", m->param_count * sizeof *names);
+    for (size_t i = 0; i < m->param_count; i++) names[i] = views[i]->name;
+    rn_status st = copy_strings(&m->original, names, m->param_count, err);
+    free(names);
+    return st;
+}
+
+static rn_status keep_unknown_keys(rn_model *m, const rn_checkpoint *ck, rn_error *err)
+{
+    const char *const *keys = rn_checkpoint_unknown_keys(ck);
+    size_t count = 0;
+    while (keys && keys[count]) count++;
+    return count ? copy_strings(&m->unknown_keys, keys, count, err) : RN_OK;
 }
 
 /* A model of the plan's config with the tensors' values. */
@@ -168,10 +189,13 @@ rn_status rn_model_open(rn_model **out, rn_exec *x, const char *path, rn_error *
     }
     st = match_tensors(views, plan, ck, path, err);
     if (!st) st = build(&m, x, plan, views, path, err);
+    if (!st) st = keep_unknown_keys(m, ck, err);
     if (st) goto done;
     snprintf(m->dialect, sizeof m->dialect, "%s", rn_checkpoint_dialect(ck));
     *out = m;
+    m = NULL;
 done:
+    rn_model_free(m);
     free(views);
     rn_model_free(plan);
     rn_checkpoint_close(ck);

@@ -48,9 +48,9 @@ typedef struct rn_config {
     double init_std;
 } rn_config;
 
-/* Parses native keys over *config as it stands; unknown keys, wrong types and values out of
-   range are errors that name the key. check fills in what follows from other keys (decays,
-   head widths left 0) and then looks whether all agree. */
+/* Parses native keys over *config as it stands; unknown keys, wrong types and values out
+   of range are errors that name the key. check fills in what follows from other keys
+   (decays, head widths left 0) and then looks whether all agree. */
 rn_status rn_config_apply(rn_config *config, const json_t *keys, rn_error *err);
 rn_status rn_config_set(rn_config *config, const char *assignment, rn_error *err);
 rn_status rn_config_check(rn_config *config, rn_error *err);
@@ -81,10 +81,11 @@ struct rn_model {
     rn_param *params;
     size_t param_count;
     struct rn_model_at *at; /* the same by role (params.h) */
-    size_t floats;   /* of a block, padding included */
-    float *weights;  /* NULL in a description */
-    char **original; /* [param_count] names in the checkpoint it was opened from, one
-                        block for free(); NULL: the native names */
+    size_t floats;          /* of a block, padding included */
+    float *weights;         /* NULL in a description */
+    char **original;     /* [param_count] names in the checkpoint it was opened from, one
+                            block for free(); NULL: the native names */
+    char **unknown_keys; /* config keys that nobody knows, up to NULL, alike; or NULL */
     struct rn_run *reader; /* working memory of the model's sessions, made on first use */
 };
 
