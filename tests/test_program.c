@@ -352,6 +352,41 @@ static void test_eval_text(void **state)
     child_free(&c);
 }
 
+/* Training's validation loss is that of the last tenth in windows of --seq. */
+static void test_eval_tail(void **state)
+{
+    (void)state;
+    size_t size;
+    char *text = get_bytes(in_scratch("text"), &size);
+    const char *tail = put_bytes("tail", text + 10800, 1200);
+    free(text);
+    child c = TRAIN(in_scratch("h"), "--steps", "5");
+    json_t *o = done_json(&c);
+    double loss = eval_loss(
+        ARGV("eval", in_scratch("h"), "--text", tail, "--window", "32", "--json", "-q"));
+    assert_true(fabs(loss - json_number(o, "val_loss")) < 1e-5);
+    json_decref(o);
+}
+
+/* The tokens of a text are kept in a temporary folder, which is gone afterwards. */
+static void test_eval_leaves_nothing(void **state)
+{
+    (void)state;
+    const char *folder = in_scratch("temporary"), *old = getenv("TMPDIR");
+    char *saved = old ? strdup(old) : NULL;
+    assert_int_equal(mkdir(folder, 0700), 0);
+    assert_int_equal(setenv("TMPDIR", folder, 1), 0);
+    double loss = EVAL("--form", "chunkwise");
+    child c =
+        RUN("eval", MODEL, "--text", in_scratch("model/config.json"), "--json", "-q");
+    json_decref(done_json(&c));
+    if (saved) setenv("TMPDIR", saved, 1);
+    else unsetenv("TMPDIR");
+    free(saved);
+    assert_true(loss > 0);
+    assert_int_equal(rmdir(folder), 0); /* it is empty */
+}
+
 static const rn_tensor_view *tensor_of(const rn_safetensors *f, const char *name)
 {
     const rn_tensor_view *t = rn_safetensors_find(f, name);
@@ -558,6 +593,8 @@ int main(void)
         cmocka_unit_test(test_generate_random),
         cmocka_unit_test(test_eval_forms),
         cmocka_unit_test(test_eval_text),
+        cmocka_unit_test(test_eval_tail),
+        cmocka_unit_test(test_eval_leaves_nothing),
         cmocka_unit_test(test_eval_golden),
         cmocka_unit_test(test_eval_ids),
         cmocka_unit_test(test_info_model),

@@ -121,7 +121,7 @@ static void test_prompts(void **state)
     FAILS_WITH("standard input: is empty", "generate", MODEL, "--prompt-file", "-");
     FAILS_WITH("byte 4", "generate", MODEL, "--ids", "--prompt-file",
                in_scratch("words"));
-    FAILS_WITH("id 256 at index 1", "generate", MODEL, "--ids", "-p", "1 256");
+    FAILS_WITH("--prompt: id 256 at index 1", "generate", MODEL, "--ids", "-p", "1 256");
     child c = RUN("generate", MODEL, "--ids", "--prompt", "1 -2");
     check_refused(&c, 2, "--prompt: byte 2");
     child_free(&c);
