@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -29,6 +30,19 @@ static void keep_standard_streams(void)
     for (int fd = 0; fd < 3; fd++)
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDONLY) != fd)
             return;
+}
+
+/*
+ * OpenMP's threads wait for each other by spinning for milliseconds, which stops
+ * everybody when the machine has other work: training beside two busy processes ran 10
+ * times slower. The time can only be set before the program starts, so it starts itself
+ * once more with about 20 microseconds, unless the user has said something about it.
+ */
+static void wait_briefly(char **argv)
+{
+    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
+    if (setenv("GOMP_SPINCOUNT", "1000", 1)) return;
+    execv("/proc/self/exe", argv); /* on failure the program goes on as it is */
 }
 
 static int no_such_command(const char *name, rn_error *err)
@@ -115,6 +129,7 @@ int main(int argc, char **argv)
     const char *const *words = (const char *const *)argv;
     const cli_command *command = NULL;
     int code;
+    wait_briefly(argv);
     keep_standard_streams();
     signal(SIGPIPE, SIG_IGN);
 

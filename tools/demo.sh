@@ -60,7 +60,7 @@ fraction=$(LC_ALL=C awk "BEGIN { printf \"%.6f\", $held_out / $bytes }")
     --json >"$out/train.json"
 
 for i in "${!prompts[@]}"; do
-    printf '\n--- sample %d ---\n' $((i + 1))
+    printf '\n--- sample %d ---\n%s' $((i + 1)) "${prompts[i]}"
     "$retnet" generate "$model" --prompt "${prompts[i]}" --tokens 300 --temperature 0.7 \
         --seed $((i + 1)) --quiet
     echo
