@@ -8,7 +8,7 @@
 #include "kernels/exec.h"
 
 /* Bytes of each thread's scratch that the own product packs into. */
-#define RN_GEMM_SCRATCH ((size_t)504 << 10)
+#define RN_GEMM_SCRATCH ((size_t)960 << 10)
 
 /*
  * Fills x->k.gemm, x->gemm, x->gemm_free and x->gemm_name from x->cpu and x->threads, and

@@ -18,15 +18,16 @@
 /* Columns of a register tile, and of a packed panel of B. */
 #define PANEL (TILE_VECS * VW)
 
-/* A block of B (BLOCK_DEPTH x BLOCK_COLS) and one of A fill about half of a second-level
-   cache of 1 MiB. BLOCK_COLS is a multiple of PANEL, BLOCK_ROWS of TILE_ROWS, of both
-   instruction sets. */
-enum { BLOCK_DEPTH = 384, BLOCK_COLS = 288, BLOCK_ROWS = 48 };
+/* Blocks of B are BLOCK_DEPTH x BLOCK_COLS, deep because C is read and written once for
+   each. Where A has to be packed, which happens anew for every block of columns, they are
+   half as deep and twice as wide. All are multiples of both instruction sets' tiles. */
+enum { BLOCK_DEPTH = 1024, BLOCK_COLS = 192, BLOCK_ROWS = 96 };
+enum { B_FLOATS = BLOCK_DEPTH * BLOCK_COLS, A_FLOATS = BLOCK_DEPTH / 2 * BLOCK_ROWS };
 /* Rows of A that read B in place; the distance of a row's elements up to which A is. */
 enum { FEW_ROWS = 64, NEAR = 256 };
 static_assert(BLOCK_COLS % PANEL == 0 && BLOCK_ROWS % TILE_ROWS == 0,
               "blocks of whole tiles");
-static_assert(sizeof(float) * BLOCK_DEPTH * (BLOCK_COLS + BLOCK_ROWS) <= RN_GEMM_SCRATCH,
+static_assert(sizeof(float) * (B_FLOATS + A_FLOATS) <= RN_GEMM_SCRATCH,
               "packed blocks fit into the scratch");
 
 /* The product with general strides: element i, k of op(A) is a[i * a_row + k * a_depth],
@@ -35,6 +36,7 @@ typedef struct product {
     size_t m, n, k;
     const float *a, *b;
     size_t a_row, a_depth, b_depth, b_col;
+    size_t block_depth, block_cols;
     float beta;
     float *c;
     size_t ldc;
@@ -48,6 +50,25 @@ static inline size_t least(size_t a, size_t b)
 static inline size_t round_up(size_t n, size_t step)
 {
     return (n + step - 1) / step * step;
+}
+
+/* The depth is cut into equal blocks by k and ta alone: an element's bits depend on the
+ * cut. */
+static product make_product(bool ta, bool tb, size_t m, size_t n, size_t k,
+                            const float *a, size_t lda, const float *b, size_t ldb,
+                            float beta, float *c, size_t ldc)
+{
+    const size_t deepest = ta ? BLOCK_DEPTH / 2 : BLOCK_DEPTH;
+    const size_t blocks = (k + deepest - 1) / deepest;
+    product p = {
+        .m = m, .n = n, .k = k, .a = a, .b = b, .beta = beta, .c = c, .ldc = ldc};
+    p.a_row = ta ? 1 : lda;
+    p.a_depth = ta ? lda : 1;
+    p.b_depth = tb ? 1 : ldb;
+    p.b_col = tb ? ldb : 1;
+    p.block_depth = round_up((k + blocks - 1) / blocks, 8);
+    p.block_cols = ta ? 2 * BLOCK_COLS : BLOCK_COLS;
+    return p;
 }
 
 static void copy_rows(size_t rows, size_t cols, const float *from, size_t ld, float *to,
@@ -108,27 +129,18 @@ static void multiply_blocks(const product *p, const block *a, const block *b,
                      p->ldc, out);
 }
 
-/* Blocks of equal depth, a function of k alone. */
-static size_t depth_step(size_t k)
-{
-    const size_t blocks = (k + BLOCK_DEPTH - 1) / BLOCK_DEPTH;
-    return round_up((k + blocks - 1) / blocks, 8);
-}
-
 /* C in the rectangle of rows [i0, i1) and columns [j0, j1). */
 static void multiply_rectangle(const product *p, size_t i0, size_t i1, size_t j0,
                                size_t j1, float *space)
 {
-    const size_t step = depth_step(p->k);
-    for (size_t j = j0; j < j1; j += BLOCK_COLS) {
-        const size_t cols = least(BLOCK_COLS, j1 - j);
-        for (size_t k = 0; k < p->k; k += step) {
-            const size_t depth = least(step, p->k - k);
+    for (size_t j = j0; j < j1; j += p->block_cols) {
+        const size_t cols = least(p->block_cols, j1 - j);
+        for (size_t k = 0; k < p->k; k += p->block_depth) {
+            const size_t depth = least(p->block_depth, p->k - k);
             const block b = block_of_b(p, i1 - i0, k, depth, j, cols, space);
             for (size_t i = i0; i < i1; i += BLOCK_ROWS) {
                 const size_t rows = least(BLOCK_ROWS, i1 - i);
-                const block a =
-                    block_of_a(p, i, rows, k, depth, space + BLOCK_DEPTH * BLOCK_COLS);
+                const block a = block_of_a(p, i, rows, k, depth, space + B_FLOATS);
                 multiply_blocks(p, &a, &b, depth, i, rows, j, cols, k > 0);
             }
         }
@@ -141,10 +153,9 @@ static void multiply_rectangle(const product *p, size_t i0, size_t i1, size_t j0
 static void multiply_flipped(const product *p, size_t i0, size_t rows, size_t j0,
                              size_t j1, float *space)
 {
-    const size_t step = depth_step(p->k);
     float *turned = space + BLOCK_DEPTH * PANEL; /* [BLOCK_ROWS][PANEL] of C^T */
-    for (size_t k = 0; k < p->k; k += step) {
-        const size_t depth = least(step, p->k - k);
+    for (size_t k = 0; k < p->k; k += p->block_depth) {
+        const size_t depth = least(p->block_depth, p->k - k);
         const float *a = p->a + i0 * p->a_row + k * p->a_depth;
         if (p->a_depth == 1) tile_transpose(rows, depth, a, p->a_row, space, PANEL);
         else copy_rows(depth, rows, a, p->a_depth, space, PANEL);
@@ -202,9 +213,7 @@ void RN_VARIANT(gemm)(rn_exec *x, bool ta, bool tb, size_t m, size_t n, size_t k
         scale_matrix(m, n, beta, c, ldc);
         return;
     }
-    const product p = {
-        m,    n, k,  a, b, ta ? 1 : lda, ta ? lda : 1, tb ? 1 : ldb, tb ? ldb : 1,
-        beta, c, ldc};
+    const product p = make_product(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc);
     const int threads = rn_exec_parallel(x, m * n / 32 * k);
     const grid g = choose_grid(m, n, (size_t)threads);
 #pragma omp parallel for schedule(static) num_threads(threads)

@@ -23,10 +23,10 @@ typedef enum rn_head_norm_weight {
 
 /* How the decays follow from the number of heads. */
 typedef enum rn_decay_rule {
-    RN_DECAY_POWERS = 0, /* 1 - 2^(-5-h) */
-    RN_DECAY_SPREAD =
-        1, /* 1 - exp(linspace(ln 1/32, ln 1/512, H)): the paper's experiments */
-    RN_DECAY_LISTED = 2 /* one gamma for each head is given */
+    RN_DECAY_POWERS = 0, /* 1 - 2^(-5-h): the paper, torchscale, fla */
+    RN_DECAY_SPREAD = 1, /* 1 - exp(linspace(ln 1/32, ln 1/512, H)): its experiments */
+    RN_DECAY_TENTHS = 2, /* 1 - 2^-h / 10: half-lives from 7 tokens, for bytes */
+    RN_DECAY_LISTED = 3  /* one gamma for each head is given */
 } rn_decay_rule;
 
 typedef struct rn_mixer rn_mixer;

@@ -33,7 +33,7 @@ static const char *const rotary_names[] = {"adjacent", "halves", "none", NULL};
 static const char *const row_norm_names[] = {"none",       "decay", "paper",
                                              "torchscale", "auto",  NULL};
 static const char *const init_names[] = {"xavier", "deepnorm", "normal", NULL};
-static const char *const decay_rule_names[] = {"powers", "spread", NULL};
+static const char *const decay_rule_names[] = {"powers", "spread", "tenths", NULL};
 
 #define AT(member) offsetof(rn_config, member)
 #define MAX_WIDTH  1048576.0
@@ -295,19 +295,22 @@ rn_status rn_config_set(rn_config *config, const char *assignment, rn_error *err
     return st;
 }
 
+static double decay_by_rule(const rn_mixer_config *m, size_t h)
+{
+    if (m->decay_rule == RN_DECAY_TENTHS) return 1.0 - exp2(-(double)h) / 10.0;
+    if (m->decay_rule == RN_DECAY_POWERS) return 1.0 - exp2(-5.0 - (double)h);
+    double first = log(1.0 / 32), last = log(1.0 / 512);
+    double at = m->heads > 1 ? (double)h / (double)(m->heads - 1) : 0.0;
+    return 1.0 - exp(first + (last - first) * at);
+}
+
 static void fill_in(rn_mixer_config *m)
 {
     if (m->kv_heads == 0) m->kv_heads = m->heads;
     if (m->key_dim == 0 && m->heads) m->key_dim = m->width / m->heads;
     if (m->value_dim == 0 && m->heads) m->value_dim = 2 * m->width / m->heads;
     if (m->decay_rule == RN_DECAY_LISTED) return;
-    double first = log(1.0 / 32), last = log(1.0 / 512);
-    for (size_t h = 0; h < m->heads; h++) {
-        double at = m->heads > 1 ? (double)h / (double)(m->heads - 1) : 0.0;
-        double spread = 1.0 - exp(first + (last - first) * at);
-        m->decays[h] =
-            m->decay_rule == RN_DECAY_SPREAD ? spread : 1.0 - exp2(-5.0 - (double)h);
-    }
+    for (size_t h = 0; h < m->heads; h++) m->decays[h] = decay_by_rule(m, h);
     m->decay_count = m->heads;
 }
 

@@ -1,6 +1,8 @@
 /* Named shapes. The paper's sizes follow its table of hyper-parameters (arXiv 2307.08621,
    dk 256, dv 512, F = 2D, plain gelu feed-forward, LayerNorm, DeepNet residuals); the
-   small ones are this project's own, in torchscale's block. */
+   small ones are this project's own, in torchscale's block. Those for bytes go without
+   its embedding scale: a tied embedding times sqrt(D) begins by predicting its own
+   input. */
 #include "model/model.h"
 
 #include "core/error.h"
@@ -8,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-typedef enum family { SMALL, PAPER } family;
+typedef enum family { BYTES, SMALL, PAPER } family;
 
 typedef struct preset {
     const char *name, *description;
@@ -18,11 +20,11 @@ typedef struct preset {
 } preset;
 
 static const preset presets[] = {
-    {"nano", "1M parameters: trains in minutes on two cores", SMALL, 256, 128, 4, 1, 256,
+    {"nano", "1M parameters: trains in minutes on two cores", BYTES, 256, 128, 4, 1, 256,
      true},
-    {"shakespeare", "0.83M parameters: the tinyshakespeare comparison", SMALL, 256, 128,
+    {"shakespeare", "0.83M parameters: the tinyshakespeare comparison", BYTES, 256, 128,
      4, 1, 176, true},
-    {"micro", "7.5M parameters", SMALL, 256, 256, 8, 2, 512, true},
+    {"micro", "7.5M parameters", BYTES, 256, 256, 8, 2, 512, true},
     {"34m", "34M parameters, vocabulary 8,192", SMALL, 8192, 512, 8, 4, 1024, true},
     {"268m", "268M parameters, vocabulary 32,000", SMALL, 32000, 1024, 16, 4, 2048, true},
     {"200m", "the paper's 200M (16 layers, width 1,024)", PAPER, 32000, 1024, 16, 4, 2048,
@@ -53,6 +55,10 @@ static void apply(rn_config *c, const preset *p)
     c->layers = p->layers;
     c->ffn_width = p->ffn_width;
     c->tied = p->tied;
+    if (p->kind == BYTES) { /* measured on tinyshakespeare: docs/performance.md */
+        c->mixer.decay_rule = RN_DECAY_TENTHS;
+        return;
+    }
     c->embedding_scale = sqrt((double)p->width);
     if (p->kind == SMALL) return;
     c->mixer.decay_rule = RN_DECAY_SPREAD;
