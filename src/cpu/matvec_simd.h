@@ -1,8 +1,8 @@
 /*
- * y = in W^T for the few rows of decoding: every row of W is read once and multiplied
- * with all rows of the input. An element is one chain of multiply-adds per vector lane,
- * lanes summed at the end, whatever block of rows or outputs it falls into. Included
- * after simd_ISA.h.
+ * y = in W^T for the few rows of decoding: W is streamed from memory once, OUTPUTS of its
+ * rows at a time, and multiplied with all rows of the input while it is in the
+ * first-level cache. An element is one chain of multiply-adds per vector lane, lanes
+ * summed at the end, whatever else is computed beside it. Included after simd_ISA.h.
  */
 #ifndef RN_CPU_MATVEC_SIMD_H
 #define RN_CPU_MATVEC_SIMD_H
@@ -10,8 +10,8 @@
 #include "cpu/variants.h"
 #include "kernels/exec.h"
 
-/* Outputs at a time, and rows of the input at a time when there are several. */
-enum { OUTPUTS = 8, SHARED_OUTPUTS = 4, SHARED_ROWS = VW == 16 ? 4 : 2 };
+/* Rows of W at a time, and rows of the input: registers for OUTPUTS x SHARED sums. */
+enum { OUTPUTS = VW == 16 ? 6 : 4, SHARED = VW == 16 ? 4 : 2, ALONE = 8 };
 
 typedef struct few_rows {
     float *y;
@@ -19,29 +19,45 @@ typedef struct few_rows {
     size_t ldy, ldin, rows, n, k;
 } few_rows;
 
-/* outs outputs from j of rows inputs from r; both compile-time constants at every call.
- */
-static inline __attribute__((always_inline)) void
-dot_block(const int outs, const int rows, const few_rows *p, size_t j, size_t r)
+/* The part of the rows of W behind a block that is asked for while the block is
+   multiplied: the processor's own prefetching ends at every page, which a row may be. */
+typedef struct ahead {
+    const float *at;
+    size_t step; /* floats for each vector of the depth */
+} ahead;
+
+/* `outs` outputs from j of `rows` inputs from r, both compile-time constants at every
+ * call. */
+static inline __attribute__((always_inline)) void dot_block(const int outs,
+                                                            const int rows,
+                                                            const few_rows *p, size_t j,
+                                                            size_t r, ahead next)
 {
     const float *w = p->w + j * p->k, *in = p->in + r * p->ldin;
-    vf acc[SHARED_ROWS][OUTPUTS];
+    vf acc[SHARED][ALONE], x[SHARED];
     RN_UNROLL for (int i = 0; i < rows; i++)
     {
         RN_UNROLL for (int o = 0; o < outs; o++) acc[i][o] = vf_zero();
     }
-    for (size_t k = 0; k < p->k; k += VW) {
-        const size_t left = p->k - k;
-        vf x[SHARED_ROWS];
-        RN_UNROLL for (int i = 0; i < rows; i++)
-        {
-            const float *at = in + (size_t)i * p->ldin + k;
-            x[i] = left >= VW ? vf_load(at) : vf_load_n(at, left);
-        }
+    size_t k = 0;
+    for (; k + VW <= p->k; k += VW, next.at += next.step) {
+        RN_UNROLL for (int i = 0; i < rows; i++) x[i] =
+            vf_load(in + (size_t)i * p->ldin + k);
         RN_UNROLL for (int o = 0; o < outs; o++)
         {
-            const float *at = w + (size_t)o * p->k + k;
-            vf v = left >= VW ? vf_load(at) : vf_load_n(at, left);
+            vf v = vf_load(w + (size_t)o * p->k + k);
+            if (next.step) __builtin_prefetch(next.at + (size_t)o * p->k);
+            RN_UNROLL for (int i = 0; i < rows; i++) acc[i][o] =
+                vf_fma(x[i], v, acc[i][o]);
+        }
+    }
+    if (k < p->k) {
+        const size_t left = p->k - k;
+        RN_UNROLL for (int i = 0; i < rows; i++) x[i] =
+            vf_load_n(in + (size_t)i * p->ldin + k, left);
+        RN_UNROLL for (int o = 0; o < outs; o++)
+        {
+            vf v = vf_load_n(w + (size_t)o * p->k + k, left);
             RN_UNROLL for (int i = 0; i < rows; i++) acc[i][o] =
                 vf_fma(x[i], v, acc[i][o]);
         }
@@ -53,34 +69,42 @@ dot_block(const int outs, const int rows, const few_rows *p, size_t j, size_t r)
     }
 }
 
-/* Outputs j .. j + outs - 1 of all rows. */
-static inline __attribute__((always_inline)) void outputs(const int outs,
-                                                          const few_rows *p, size_t j)
+/* `outs` outputs from j of all rows. Each of the passes over the block asks for its share
+   of the next one. */
+static inline __attribute__((always_inline)) void all_rows(const int outs,
+                                                           const few_rows *p, size_t j)
 {
+    const size_t passes = (p->rows + SHARED - 1) / SHARED, share = p->k / passes;
+    ahead next = {p->w + (j + (size_t)outs) * p->k, passes > 1 ? VW / passes : 0};
     size_t r = 0;
-    for (; r + SHARED_ROWS <= p->rows; r += SHARED_ROWS)
-        dot_block(outs, SHARED_ROWS, p, j, r);
-    for (; r < p->rows; r++) dot_block(outs, 1, p, j, r);
+    for (; r + SHARED <= p->rows; r += SHARED, next.at += share)
+        dot_block(outs, SHARED, p, j, r, next);
+    if (SHARED > 3 && p->rows - r == 3) dot_block(outs, 3, p, j, r, next);
+    else if (SHARED > 2 && p->rows - r == 2) dot_block(outs, 2, p, j, r, next);
+    else if (p->rows - r == 1) dot_block(outs, 1, p, j, r, next);
 }
 
-static void range(const few_rows *p, size_t j, size_t end)
+/* Outputs [j, end) of all rows. */
+static void outputs(const few_rows *p, size_t j, size_t end)
 {
     if (p->rows == 1)
-        for (; j + OUTPUTS <= end; j += OUTPUTS) dot_block(OUTPUTS, 1, p, j, 0);
-    for (; j + SHARED_OUTPUTS <= end; j += SHARED_OUTPUTS) outputs(SHARED_OUTPUTS, p, j);
-    for (; j < end; j++) outputs(1, p, j);
+        for (; j + ALONE <= end; j += ALONE)
+            dot_block(ALONE, 1, p, j, 0, (ahead){p->w, 0});
+    for (; j + OUTPUTS <= end; j += OUTPUTS) all_rows(OUTPUTS, p, j);
+    for (; j < end; j++) all_rows(1, p, j);
 }
 
 void RN_VARIANT(matvec)(rn_exec *x, float *y, size_t ldy, const float *in, size_t ldin,
                         const float *w, size_t rows, size_t n, size_t k)
 {
+    if (rows == 0) return;
     const few_rows p = {y, in, w, ldy, ldin, rows, n, k};
     const int threads = rn_exec_parallel(x, n * k / 4);
-    const size_t parts = (size_t)threads, step = (n / parts / OUTPUTS + 1) * OUTPUTS;
+    const size_t parts = (size_t)threads, step = n / parts + 1;
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (size_t t = 0; t < parts; t++) {
-        const size_t begin = t * step, end = begin + step;
-        if (begin < n) range(&p, begin, end < n ? end : n);
+        const size_t begin = t * step, end = begin + step < n ? begin + step : n;
+        if (begin < end) outputs(&p, begin, end);
     }
 }
 

@@ -126,6 +126,20 @@ static void add_row_sums(const sweep *s, sweep_work *w, size_t rows, size_t from
     }
 }
 
+/* Asks for the rows of a matrix [rows][width] that stand in the next tile where `count`
+   rows from `at` on do in this one. The rows of a head lie far apart, which the
+   hardware's own prefetching does not see: the work on one tile asks for the next, a few
+   rows at a time. */
+static void prefetch_next(const sweep *s, size_t at, size_t count, const float *base,
+                          size_t ld, size_t width)
+{
+    if (s->reverse && at < TILE) return;
+    size_t next = s->reverse ? at - TILE : at + TILE;
+    for (size_t i = next; i < next + count && i < s->rows; i++)
+        for (size_t c = 0; c < width; c += 16) /* a cache line */
+            __builtin_prefetch(base + i * ld + c, 0, 2);
+}
+
 /* What the state before the chunk gives to the tile of n queries at row `at`. */
 static void read_state(const sweep *s, sweep_work *w, const tile_decay *t, size_t at,
                        size_t n, double before)
@@ -133,9 +147,14 @@ static void read_state(const sweep *s, sweep_work *w, const tile_decay *t, size_
     const float *q = s->q + at * s->q_row;
     for (size_t i = 0; i < n; i++)
         w->scale[i] = (float)before * (s->reverse ? t->tail[i] : t->head[i]);
-    tile_out out = {.beta = s->add ? 1.0f : 0.0f, .row_scale = w->scale};
-    tile_product(n, s->dv, s->dk, q, s->q_row, 1, s->r, s->r_row, s->o + at * s->o_row,
-                 s->o_row, out);
+    for (size_t i = 0; i < n; i += TILE_ROWS) {
+        size_t rows = n - i < TILE_ROWS ? n - i : TILE_ROWS;
+        prefetch_next(s, at + i, rows, s->k, s->k_row, s->dk);
+        prefetch_next(s, at + i, rows, s->v, s->v_row, s->dv);
+        tile_out out = {.beta = s->add ? 1.0f : 0.0f, .row_scale = w->scale + i};
+        tile_product(rows, s->dv, s->dk, q + i * s->q_row, s->q_row, 1, s->r, s->r_row,
+                     s->o + (at + i) * s->o_row, s->o_row, out);
+    }
     if (s->norm == RN_ROW_NORM_PAPER)
         tile_product(n, 1, s->dk, q, s->q_row, 1, s->z, 1, w->row_sum, 1,
                      (tile_out){.row_scale = w->scale});
@@ -164,33 +183,6 @@ static void square(const sweep *s, sweep_work *w, size_t at, size_t n, size_t ke
                  s->o + at * s->o_row, s->o_row, (tile_out){.beta = first ? 0.0f : 1.0f});
 }
 
-/* Asks for rows row..row+n-1, of `width` floats each, of a matrix that will be read (or
-   written) a tile later. */
-static void prefetch_rows(const float *base, size_t ld, size_t row, size_t n,
-                          size_t width)
-{
-    for (size_t i = row; i < row + n; i++)
-        for (size_t c = 0; c < width; c += 16)
-            __builtin_prefetch(base + i * ld + c, 0, 2);
-}
-
-/* Rows of the next tile, spread over the row blocks of this one: the rows of a head lie
-   far apart, which the hardware's own prefetching does not see. */
-static void prefetch_next(const sweep *s, size_t at, size_t n)
-{
-    size_t row = at + TILE;
-    if (s->reverse) {
-        if (at < TILE) return;
-        row = at - TILE;
-    }
-    if (row >= s->rows) return;
-    if (s->rows - row < n) n = s->rows - row;
-    prefetch_rows(s->q, s->q_row, row, n, s->dk);
-    prefetch_rows(s->k, s->k_row, row, n, s->dk);
-    prefetch_rows(s->v, s->v_row, row, n, s->dv);
-    prefetch_rows(s->o, s->o_row, row, n, s->dv);
-}
-
 /* The triangle of a tile with itself, by blocks of rows that see only the keys they may.
  */
 static void triangle(const sweep *s, sweep_work *w, const tile_decay *t, size_t at,
@@ -202,7 +194,8 @@ static void triangle(const sweep *s, sweep_work *w, const tile_decay *t, size_t 
         size_t rows = n - i < TILE_ROWS ? n - i : TILE_ROWS;
         size_t from = s->reverse ? i : 0, to = s->reverse ? n : i + rows;
         float *scores = w->scores + i * TILE + from;
-        prefetch_next(s, at + i, rows);
+        prefetch_next(s, at + i, rows, s->q, s->q_row, s->dk);
+        prefetch_next(s, at + i, rows, s->o, s->o_row, s->dv);
         tile_product(rows, to - from, s->dk, s->q + (at + i) * s->q_row, s->q_row, 1,
                      w->packed + from, TILE, scores, TILE,
                      (tile_out){.mask = t->mask + i * TILE + from, .ldm = TILE});
