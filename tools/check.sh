@@ -7,6 +7,6 @@ cd "$(dirname "$0")/.."
 tools/setup.sh check
 tools/format.sh --check
 tools/check_layers.py
-for preset in dev clang asan; do
+for preset in dev clang tsan asan; do
     tools/build.sh "$preset" --test
 done

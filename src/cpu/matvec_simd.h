@@ -11,7 +11,7 @@
 #include "kernels/exec.h"
 
 /* Rows of W at a time, and rows of the input: registers for OUTPUTS x SHARED sums. */
-enum { OUTPUTS = VW == 16 ? 6 : 4, SHARED = VW == 16 ? 4 : 2, ALONE = 8 };
+enum { OUTPUTS = 4, SHARED = VW == 16 ? 4 : 2, ALONE = 8 };
 
 typedef struct few_rows {
     float *y;
@@ -26,6 +26,42 @@ typedef struct ahead {
     size_t step; /* floats for each vector of the depth */
 } ahead;
 
+/* The sums of outs vectors, one or a multiple of four. */
+static inline __attribute__((always_inline)) void store_sums(const int outs,
+                                                             const vf *acc, float *y)
+{
+    if (outs == 1) {
+        y[0] = _mm_cvtss_f32(vf_sum4(acc[0], vf_zero(), vf_zero(), vf_zero()));
+        return;
+    }
+    RN_UNROLL for (int o = 0; o < outs; o += 4)
+        _mm_storeu_ps(y + o, vf_sum4(acc[o], acc[o + 1], acc[o + 2], acc[o + 3]));
+}
+
+/* One vector of the depth, or its last `count` floats: acc += in w, asking for `next`
+   unless NULL. */
+static inline __attribute__((always_inline)) void
+dot_step(const int outs, const int rows, size_t count, const few_rows *p, const float *w,
+         const float *in, const float *next, vf acc[SHARED][ALONE])
+{
+    vf x[SHARED];
+    RN_UNROLL for (int i = 0; i < rows; i++)
+    {
+        const float *at = in + (size_t)i * p->ldin;
+        x[i] = count == VW ? vf_load(at) : vf_load_n(at, count);
+    }
+    RN_UNROLL for (int o = 0; o < outs; o++)
+    {
+        const float *at = w + (size_t)o * p->k;
+        vf v = count == VW ? vf_load(at) : vf_load_n(at, count);
+        if (next) __builtin_prefetch(next + (size_t)o * p->k);
+        RN_UNROLL for (int i = 0; i < rows; i++)
+        {
+            acc[i][o] = vf_fma(x[i], v, acc[i][o]);
+        }
+    }
+}
+
 /* `outs` outputs from j of `rows` inputs from r, both compile-time constants at every
  * call. */
 static inline __attribute__((always_inline)) void dot_block(const int outs,
@@ -34,38 +70,18 @@ static inline __attribute__((always_inline)) void dot_block(const int outs,
                                                             size_t r, ahead next)
 {
     const float *w = p->w + j * p->k, *in = p->in + r * p->ldin;
-    vf acc[SHARED][ALONE], x[SHARED];
+    vf acc[SHARED][ALONE];
     RN_UNROLL for (int i = 0; i < rows; i++)
     {
         RN_UNROLL for (int o = 0; o < outs; o++) acc[i][o] = vf_zero();
     }
     size_t k = 0;
-    for (; k + VW <= p->k; k += VW, next.at += next.step) {
-        RN_UNROLL for (int i = 0; i < rows; i++) x[i] =
-            vf_load(in + (size_t)i * p->ldin + k);
-        RN_UNROLL for (int o = 0; o < outs; o++)
-        {
-            vf v = vf_load(w + (size_t)o * p->k + k);
-            if (next.step) __builtin_prefetch(next.at + (size_t)o * p->k);
-            RN_UNROLL for (int i = 0; i < rows; i++) acc[i][o] =
-                vf_fma(x[i], v, acc[i][o]);
-        }
-    }
-    if (k < p->k) {
-        const size_t left = p->k - k;
-        RN_UNROLL for (int i = 0; i < rows; i++) x[i] =
-            vf_load_n(in + (size_t)i * p->ldin + k, left);
-        RN_UNROLL for (int o = 0; o < outs; o++)
-        {
-            vf v = vf_load_n(w + (size_t)o * p->k + k, left);
-            RN_UNROLL for (int i = 0; i < rows; i++) acc[i][o] =
-                vf_fma(x[i], v, acc[i][o]);
-        }
-    }
+    for (; k + VW <= p->k; k += VW, next.at += next.step)
+        dot_step(outs, rows, VW, p, w + k, in + k, next.step ? next.at : NULL, acc);
+    if (k < p->k) dot_step(outs, rows, p->k - k, p, w + k, in + k, NULL, acc);
     RN_UNROLL for (int i = 0; i < rows; i++)
     {
-        float *y = p->y + (r + (size_t)i) * p->ldy + j;
-        RN_UNROLL for (int o = 0; o < outs; o++) y[o] = vf_sum(acc[i][o]);
+        store_sums(outs, acc[i], p->y + (r + (size_t)i) * p->ldy + j);
     }
 }
 
@@ -75,7 +91,7 @@ static inline __attribute__((always_inline)) void all_rows(const int outs,
                                                            const few_rows *p, size_t j)
 {
     const size_t passes = (p->rows + SHARED - 1) / SHARED, share = p->k / passes;
-    ahead next = {p->w + (j + (size_t)outs) * p->k, passes > 1 ? VW / passes : 0};
+    ahead next = {p->w + (j + (size_t)outs) * p->k, p->rows >= SHARED ? VW / passes : 0};
     size_t r = 0;
     for (; r + SHARED <= p->rows; r += SHARED, next.at += share)
         dot_block(outs, SHARED, p, j, r, next);

@@ -270,4 +270,14 @@ static inline void vf_transpose(vf r[VW])
     }
 }
 
+/* The sums of four vectors at the price of about one and a half; each sum's bits are its
+   own vector's alone, but they are not those of vf_sum. */
+static inline __m128 vf_sum4(vf a, vf b, vf c, vf d)
+{
+    vf ab = vf_add(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+    vf cd = vf_add(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+    vf v = vf_add(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
+    return _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+}
+
 #endif
