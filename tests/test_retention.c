@@ -524,7 +524,7 @@ static void bad_calls(void **state)
     c.heads = 3, c.kv_heads = 2, refuses(x, &c, "kv_heads 2");
     c = good, c.dk = 0, refuses(x, &c, "dk 0");
     c = good, c.batch = 2, c.first = backwards, refuses(x, &c, "first[2] is 1");
-    c = good, c.log_decay = growing, refuses(x, &c, "above 0");
+    c = good, c.log_decay = growing, refuses(x, &c, "not in (-inf, 0]");
     c = good, c.form = RN_FORM_RECURRENT, refuses(x, &c, "states");
     c = good, c.row_norm = RN_ROW_NORM_TORCHSCALE, refuses(x, &c, "parallel");
     c = good, c.row_norm = RN_ROW_NORM_AUTO, refuses(x, &c, "row normaliser");

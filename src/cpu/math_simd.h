@@ -32,7 +32,9 @@ static inline vf vf_sigmoid(vf x)
    good. */
 static inline vf vf_bell(vf x)
 {
-    vf half = vf_set1(0.5f), square = vf_mul(x, x);
+    vf half = vf_set1(0.5f);
+    x = vf_min(vf_abs(x), vf_set1(20.0f)); /* where it has vanished */
+    vf square = vf_mul(x, x);
     vf lost = vf_sub(vf_zero(), vf_fnma(x, x, square)); /* x^2 - square, exactly */
     vf e = vf_exp(vf_mul(square, vf_set1(-0.5f)));
     return vf_fnma(vf_mul(e, half), lost, e);

@@ -170,8 +170,8 @@ void RN_VARIANT(retention_bwd)(rn_exec *x, const rn_retention *d, float *dq, flo
 /* S = gamma S + k^T v and o = q S over `vecs` vectors of columns, the last of n floats.
  */
 static inline __attribute__((always_inline)) void
-step_columns(const int vecs, size_t n, size_t dk, size_t dv, float gamma, const float *q,
-             const float *k, const float *v, float *s, float *o)
+step_columns(const int vecs, size_t n, size_t dk, size_t dv, decay_pair gamma,
+             const float *q, const float *k, const float *v, float *s, float *o)
 {
     vf acc[STEP_VECS], value[STEP_VECS];
     RN_UNROLL for (int j = 0; j < vecs; j++)
@@ -179,18 +179,21 @@ step_columns(const int vecs, size_t n, size_t dk, size_t dv, float gamma, const 
         acc[j] = vf_zero();
         value[j] = vf_load_n(v + j * VW, j == vecs - 1 ? n : VW);
     }
-    vf decay = vf_set1(gamma);
+    vf beta = vf_set1(gamma.beta), excess = vf_set1(gamma.excess);
     for (size_t a = 0; a < dk; a++, s += dv) {
         vf key = vf_set1(k[a]), query = vf_set1(q[a]);
         RN_UNROLL for (int j = 0; j < vecs - 1; j++)
         {
-            vf t = vf_fma(key, value[j], vf_mul(decay, vf_load(s + j * VW)));
+            vf old = vf_load(s + j * VW);
+            vf t = vf_fma(key, value[j], vf_mul(excess, old));
+            t = vf_fma(beta, old, t);
             vf_store(s + j * VW, t);
             acc[j] = vf_fma(query, t, acc[j]);
         }
         float *end = s + (vecs - 1) * VW;
         vf old = n == VW ? vf_load(end) : vf_load_n(end, n);
-        vf t = vf_fma(key, value[vecs - 1], vf_mul(decay, old));
+        vf t = vf_fma(key, value[vecs - 1], vf_mul(excess, old));
+        t = vf_fma(beta, old, t);
         if (n == VW) vf_store(end, t);
         else vf_store_n(end, n, t);
         acc[vecs - 1] = vf_fma(query, t, acc[vecs - 1]);
@@ -199,8 +202,8 @@ step_columns(const int vecs, size_t n, size_t dk, size_t dv, float gamma, const 
         vf_store_n(o + j * VW, j == vecs - 1 ? n : VW, acc[j]);
 }
 
-static void step_head(size_t dk, size_t dv, float gamma, const float *q, const float *k,
-                      const float *v, float *s, float *o)
+static void step_head(size_t dk, size_t dv, decay_pair gamma, const float *q,
+                      const float *k, const float *v, float *s, float *o)
 {
     size_t c = 0;
     for (; c + STEP_VECS * VW <= dv; c += STEP_VECS * VW)
@@ -213,12 +216,12 @@ static void step_head(size_t dk, size_t dv, float gamma, const float *q, const f
 }
 
 /* z = gamma z + k; returns q . z, the row's sum of decayed scores. */
-static float step_row_sum(size_t dk, float gamma, const float *q, const float *k,
+static float step_row_sum(size_t dk, decay_pair gamma, const float *q, const float *k,
                           float *z)
 {
     float sum = 0.0f;
     for (size_t a = 0; a < dk; a++) {
-        z[a] = gamma * z[a] + k[a];
+        z[a] = gamma.beta * z[a] + (gamma.excess * z[a] + k[a]);
         sum += q[a] * z[a];
     }
     return sum;
@@ -232,7 +235,8 @@ static void step_sequence(const rn_retention *d, size_t b, size_t h, size_t row,
     const float *kr = k + row * d->k_row + kv_head(d, h) * d->dk;
     float *to = o + row * d->o_row + h * d->dv;
     float log_decay = d->log_decay[h * d->decay_head + row * d->decay_row];
-    float gamma = (float)exp(log_decay), row_sum = 0.0f;
+    decay_pair gamma = decay_of_log(log_decay);
+    float row_sum = 0.0f;
     step_head(d->dk, d->dv, gamma, qr, kr, v + row * d->v_row + kv_head(d, h) * d->dv,
               state + h * d->dk * d->dv, to);
     if (d->norm == RN_ROW_NORM_PAPER)

@@ -11,7 +11,8 @@
 
 /* What becomes of the product. A zero-initialised one with beta 0 stores it as it is. */
 typedef struct tile_out {
-    float beta;             /* C is multiplied by it first; 0: C may be uninitialised */
+    float beta, excess; /* C is multiplied by their sum first, which may lie too near to 1
+                           for a float; beta 0: C may be uninitialised */
     const float *row_scale; /* row i of the product is multiplied by row_scale[i] */
     const float *mask;      /* and element i, j by mask[i * ldm + j] */
     size_t ldm;
@@ -55,8 +56,11 @@ tile_registers(const int rows, const int vecs, size_t tail, size_t depth, const 
                 const float *m = out->mask + (size_t)i * out->ldm + j * VW;
                 v = vf_mul(v, vf_load_n(m, n));
             }
-            if (out->beta != 0.0f)
-                v = vf_fma(vf_set1(out->beta), vf_load_n(to + j * VW, n), v);
+            if (out->beta != 0.0f) {
+                vf old = vf_load_n(to + j * VW, n);
+                if (out->excess != 0.0f) v = vf_fma(vf_set1(out->excess), old, v);
+                v = vf_fma(vf_set1(out->beta), old, v);
+            }
             if (n == VW) vf_store(to + j * VW, v);
             else vf_store_n(to + j * VW, n, v);
         }

@@ -1,11 +1,20 @@
 /* The dense projection of mixers and models, on the kernel table. */
 #include "mixers/mixers.h"
 
-void rn_linear(rn_exec *x, float *y, size_t ldy, const float *in, size_t ldin,
-               const float *w, size_t rows, size_t n, size_t k)
+/* Rows of one pass over the weights. */
+#define FEW_ROWS ((size_t)16)
+
+void rn_linear(rn_exec *x, rn_form form, float *y, size_t ldy, const float *in,
+               size_t ldin, const float *w, size_t rows, size_t n, size_t k)
 {
-    if (rows <= RN_FEW_ROWS) x->k.matvec(x, y, ldy, in, ldin, w, rows, n, k);
-    else x->k.gemm(x, false, true, rows, n, k, in, ldin, w, k, 0.0f, y, ldy);
+    if (form != RN_FORM_RECURRENT) {
+        x->k.gemm(x, false, true, rows, n, k, in, ldin, w, k, 0.0f, y, ldy);
+        return;
+    }
+    for (size_t r = 0; r < rows; r += FEW_ROWS) {
+        size_t few = rows - r < FEW_ROWS ? rows - r : FEW_ROWS;
+        x->k.matvec(x, y + r * ldy, ldy, in + r * ldin, ldin, w, few, n, k);
+    }
 }
 
 void rn_linear_backward(rn_exec *x, float *din, size_t lddin, float *dw, const float *dy,

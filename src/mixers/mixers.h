@@ -6,11 +6,11 @@
 
 extern const rn_mixer rn_mixer_retention;
 
-/* y[rows][n] = in[rows][k] W^T: the product of every projection. Up to RN_FEW_ROWS rows
-   go through the kernel whose rows do not depend on each other's number (decoding). */
-#define RN_FEW_ROWS ((size_t)16)
-void rn_linear(rn_exec *x, float *y, size_t ldy, const float *in, size_t ldin,
-               const float *w, size_t rows, size_t n, size_t k);
+/* y[rows][n] = in[rows][k] W^T: the product of every projection. The recurrent form
+   streams the weights past its few rows, the others go through the GEMM: by form and not
+   by number, so that a row has the same bits whatever the rows beside it. */
+void rn_linear(rn_exec *x, rn_form form, float *y, size_t ldy, const float *in,
+               size_t ldin, const float *w, size_t rows, size_t n, size_t k);
 
 /* Its gradients: dw += dy^T in, and din = dy W unless din is NULL. */
 void rn_linear_backward(rn_exec *x, float *din, size_t lddin, float *dw, const float *dy,

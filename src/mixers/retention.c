@@ -268,14 +268,15 @@ static void forward(rn_exec *x, const rn_mixer_config *c, const rn_mixer_pass *p
     size_t rows = p->segment->rows, o_in = c->heads * c->value_dim;
     widths w = widths_of(c);
     saved s = place_saved(c, rows, p->saved, NULL);
-    rn_linear(x, s.qkvg, w.all, in, c->width, p->params[Q], rows, w.all, c->width);
+    rn_form form = p->segment->form;
+    rn_linear(x, form, s.qkvg, w.all, in, c->width, p->params[Q], rows, w.all, c->width);
     if (c->bias) x->k.bias_fwd(x, s.qkvg, w.all, p->params[Q_BIAS], rows, w.all);
     rotate(x, c, p->segment, s.qkvg, false);
     retain(x, c, p, &s);
     const float *g = c->output_gate ? s.qkvg + w.all - w.g : NULL;
     rn_headnorm d = head_norm(c, rows);
     x->k.headnorm_fwd(x, &d, s.gated, s.stats, s.o, g, p->params[HEAD_NORM]);
-    rn_linear(x, y, c->width, s.gated, o_in, p->params[O], rows, c->width, o_in);
+    rn_linear(x, form, y, c->width, s.gated, o_in, p->params[O], rows, c->width, o_in);
     if (c->bias) x->k.bias_fwd(x, y, c->width, p->params[O_BIAS], rows, c->width);
 }
 

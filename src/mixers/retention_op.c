@@ -3,6 +3,8 @@
 
 #include "kernels/exec.h"
 
+#include <math.h>
+
 /* Measured on two Zen 5 cores, see docs/performance.md: at these lengths the scores of a
    chunk and its keys, values and state stay in the second-level cache. */
 size_t rn_retention_chunk(size_t dk, size_t dv)
@@ -23,6 +25,8 @@ static rn_status check_shape(const rn_retention_call *c, rn_error *err)
         return rn_fail(err, RN_EINVAL,
                        "retention: head widths dk %zu, dv %zu are not 1..%d", c->dk,
                        c->dv, RN_MAX_HEAD_WIDTH);
+    if ((unsigned)c->form > RN_FORM_RECURRENT)
+        return rn_fail(err, RN_EINVAL, "retention: there is no form %d", (int)c->form);
     if (!c->first || c->first[0] != 0)
         return rn_fail(err, RN_EINVAL, "retention: first must begin at row 0");
     for (size_t b = 0; b < c->batch; b++)
@@ -39,10 +43,11 @@ static rn_status check_decays(const rn_retention_call *c, rn_error *err)
     for (size_t h = 0; h < c->heads; h++) {
         for (size_t r = 0; r < rows; r++) {
             float g = c->log_decay[h * c->decay_head + r * c->decay_row];
-            if (!(g <= 0.0f))
-                return rn_fail(err, RN_EINVAL,
-                               "retention: log_decay of head %zu, row %zu is %g, above 0",
-                               h, r, (double)g);
+            if (!(g <= 0.0f && g > -INFINITY))
+                return rn_fail(
+                    err, RN_EINVAL,
+                    "retention: log_decay of head %zu, row %zu is %g, not in (-inf, 0]",
+                    h, r, (double)g);
         }
     }
     return RN_OK;

@@ -359,6 +359,12 @@ rn_status rn_config_check(rn_config *config, rn_error *err)
     if (c.layers == 0) return rn_fail(err, RN_EINVAL, "config key 'layers' is missing");
     rn_status st = check_mixer(&c.mixer, err);
     if (st) return st;
+    double growth = 2.0 * (double)c.layers * log2(fmax(c.residual_scale, 1.0));
+    if (c.norm_position == RN_NORM_PRE && growth > 60.0)
+        return rn_fail(err, RN_EINVAL,
+                       "config: residual_scale %g multiplies the skip path %zu "
+                       "times, which overflows with norm_position pre",
+                       c.residual_scale, 2 * c.layers);
     *config = c;
     return RN_OK;
 }
@@ -409,6 +415,9 @@ json_t *rn_config_json(const rn_config *config)
 rn_status rn_config_row_norm(const rn_config *config, rn_row_norm asked, rn_form form,
                              rn_row_norm *out, rn_error *err)
 {
+    if ((unsigned)asked > RN_ROW_NORM_AUTO || (unsigned)form > RN_FORM_RECURRENT)
+        return rn_fail(err, RN_EINVAL, "there is no row normaliser %d or no form %d",
+                       (int)asked, (int)form);
     rn_row_norm norm = asked == RN_ROW_NORM_AUTO ? config->row_norm : asked;
     if (norm == RN_ROW_NORM_AUTO)
         norm = form == RN_FORM_PARALLEL ? RN_ROW_NORM_TORCHSCALE : RN_ROW_NORM_DECAY;

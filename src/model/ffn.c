@@ -16,13 +16,14 @@ void rn_run_ffn(rn_run *run, size_t layer, layer_pass *p, float *y, const float 
     size_t rows = run->rows, d = c->mixer.width, f = c->ffn_width;
     size_t n = c->ffn == RN_FFN_GATED ? 2 * f : f;
 
-    rn_linear(x, p->in, n, in, d, w + at->in, rows, n, d);
+    rn_form form = run->segment.form;
+    rn_linear(x, form, p->in, n, in, d, w + at->in, rows, n, d);
     if (at->in_bias != RN_ABSENT) x->k.bias_fwd(x, p->in, n, w + at->in_bias, rows, n);
     if (c->ffn == RN_FFN_GATED) x->k.glu_fwd(x, p->hidden, p->in, rows, f, c->activation);
     else x->k.act_fwd(x, p->hidden, p->in, rows * f, c->activation);
     if (c->ffn_norm)
         rn_run_norm(run, &at->hidden_norm, p->hidden_normed, p->stats3, p->hidden, f);
-    rn_linear(x, y, d, p->hidden_normed, f, w + at->down, rows, d, f);
+    rn_linear(x, form, y, d, p->hidden_normed, f, w + at->down, rows, d, f);
     if (at->down_bias != RN_ABSENT) x->k.bias_fwd(x, y, d, w + at->down_bias, rows, d);
 }
 

@@ -3,6 +3,7 @@
 #include "mixers/mixers.h"
 #include "model/run.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Rows after which positions repeat: a batch of equally long sequences at one position
@@ -80,7 +81,7 @@ void rn_run_logits(rn_run *run, size_t row, size_t count, float *logits)
 {
     const rn_config *c = &run->m->config;
     size_t d = c->mixer.width;
-    rn_linear(run->m->x, logits, c->vocab_size, run->last + row * d, d,
+    rn_linear(run->m->x, run->segment.form, logits, c->vocab_size, run->last + row * d, d,
               run->m->weights + run->m->at->output, count, c->vocab_size, d);
 }
 
@@ -145,9 +146,10 @@ static void embed_backward(rn_run *run, float *grads)
 
 void rn_run_backward(rn_run *run, const rn_batch *batch, float *grads)
 {
+    assert(!batch->state); /* which a second forward pass would move on again */
     for (size_t i = run->m->config.layers; i-- > 0;) {
         if (run->options.recompute)
-            rn_run_layer(run, i, batch->state, run->branch, rn_run_x(run, i));
+            rn_run_layer(run, i, NULL, run->branch, rn_run_x(run, i));
         rn_run_layer_backward(run, i, grads, rn_run_x(run, i));
     }
     embed_backward(run, grads);

@@ -143,7 +143,8 @@ void rn_run_logits(rn_run *run, size_t row, size_t count, float *logits);
 double rn_run_loss(rn_run *run, const int32_t *targets, float grad_scale, float *grads,
                    float *losses);
 
-/* Adds the gradients of the last forward and loss to grads. */
+/* Adds the gradients of the last forward and loss to grads. The batch is that of the
+   forward, without states. */
 void rn_run_backward(rn_run *run, const rn_batch *batch, float *grads);
 
 #endif

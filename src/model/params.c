@@ -45,11 +45,11 @@ static void add(list *l, const char *prefix, const rn_param_spec *spec)
 }
 
 static void add_matrix(list *l, const char *prefix, const char *name, size_t out,
-                       size_t in, bool joined)
+                       size_t in, bool joined, bool deepnorm)
 {
     rn_param_spec s = {.dims = 2, .shape = {out, in}, .joined = joined};
     s.gain = RN_GAIN_FAN_IN;
-    s.deepnorm = true;
+    s.deepnorm = deepnorm;
     snprintf(s.name, sizeof s.name, "%s.weight", name);
     add(l, prefix, &s);
 }
@@ -79,12 +79,12 @@ static void add_ffn(list *l, const char *prefix)
     const rn_config *c = l->config;
     size_t d = c->mixer.width, f = c->ffn_width;
     bool gated = c->ffn == RN_FFN_GATED;
-    if (gated) add_matrix(l, prefix, "ffn.gate", f, d, false);
-    add_matrix(l, prefix, "ffn.up", f, d, gated);
+    if (gated) add_matrix(l, prefix, "ffn.gate", f, d, false, true);
+    add_matrix(l, prefix, "ffn.up", f, d, gated, !gated);
     if (gated) add_bias(l, prefix, "ffn.gate", f, false);
     add_bias(l, prefix, "ffn.up", f, gated);
     if (c->ffn_norm) add_norm(l, prefix, "ffn.norm", f);
-    add_matrix(l, prefix, "ffn.down", d, f, false);
+    add_matrix(l, prefix, "ffn.down", d, f, false, true);
     add_bias(l, prefix, "ffn.down", d, false);
 }
 

@@ -1,8 +1,8 @@
 /* Named shapes. The paper's sizes follow its table of hyper-parameters (arXiv 2307.08621,
-   dk 256, dv 512, F = 2D, plain gelu feed-forward, LayerNorm, DeepNet residuals); the
-   small ones are this project's own, in torchscale's block. Those for bytes go without
-   its embedding scale: a tied embedding times sqrt(D) begins by predicting its own
-   input. */
+   dk 256, dv 512, F = 2D, plain gelu feed-forward, LayerNorm, DeepNet's initialisation);
+   the small ones are this project's own, in torchscale's block. Those for bytes go
+   without its embedding scale: a tied embedding times sqrt(D) begins by predicting its
+   own input. */
 #include "model/model.h"
 
 #include "core/error.h"
@@ -66,7 +66,6 @@ static void apply(rn_config *c, const preset *p)
     c->ffn = RN_FFN_PLAIN;
     c->activation = RN_ACT_GELU;
     c->norm = RN_NORM_LAYER;
-    c->residual_scale = pow(2.0 * (double)p->layers, 0.25);
     c->init = RN_INIT_DEEPNORM;
     c->dropout = 0.1;
 }
