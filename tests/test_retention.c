@@ -461,6 +461,41 @@ static void any_split(void **state)
     }
 }
 
+/* Decays whose distance from 1 does not fit into a float's digits: an error of one
+   rounding a token would add up to more than the tolerance. */
+static void decays_near_one(void **state)
+{
+    (void)state;
+    const size_t lengths[] = {4096};
+    scene s;
+    random_scene(&s, RN_ROW_NORM_PAPER, 1, lengths, 4, 4, 4, 8);
+    s.log_decay[0] = (float)log(0.9997);
+    s.log_decay[1] = (float)log1p(-1.1 * 0x1p-13);
+    s.log_decay[2] = (float)log1p(-0x1p-26);
+    s.log_decay[3] = (float)log(0.4);
+    rn_exec *ref = test_exec("ref", 1);
+    result want = run(ref, &s, RN_FORM_PARALLEL, 0, true);
+    rn_exec_close(ref);
+    static const size_t chunks[] = {1, 2, 3, 4, 5, 16, 64};
+    for (size_t m = 1; m < 3; m++) {
+        rn_exec *x = test_exec(masks[m], 2);
+        if (!x) continue;
+        char where[100];
+        for (size_t c = 0; c <= sizeof chunks / sizeof chunks[0]; c++) {
+            bool steps = c == sizeof chunks / sizeof chunks[0];
+            snprintf(where, sizeof where, "%s chunk %zu", masks[m],
+                     steps ? 0 : chunks[c]);
+            rn_form form = steps ? RN_FORM_RECURRENT : RN_FORM_CHUNKWISE;
+            result got = run(x, &s, form, steps ? 0 : chunks[c], true);
+            same_results(where, &s, &got, &want, true, !steps);
+            free_result(&s, &got);
+        }
+        rn_exec_close(x);
+    }
+    free_result(&s, &want);
+    free_scene(&s);
+}
+
 /* Decays that depend on the token: the chunkwise and parallel forms against the
  * recurrence. */
 static void decay_per_token(void **state)
@@ -536,11 +571,11 @@ int main(int argc, char **argv)
     folder_count = argc - 1;
     folders = argv + 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_cases),  cmocka_unit_test(every_chunk_length),
-        cmocka_unit_test(odd_sizes),     cmocka_unit_test(packed_lengths),
-        cmocka_unit_test(grouped_heads), cmocka_unit_test(long_sequence),
-        cmocka_unit_test(any_split),     cmocka_unit_test(decay_per_token),
-        cmocka_unit_test(bad_calls),
+        cmocka_unit_test(golden_cases),    cmocka_unit_test(every_chunk_length),
+        cmocka_unit_test(odd_sizes),       cmocka_unit_test(packed_lengths),
+        cmocka_unit_test(grouped_heads),   cmocka_unit_test(long_sequence),
+        cmocka_unit_test(any_split),       cmocka_unit_test(decays_near_one),
+        cmocka_unit_test(decay_per_token), cmocka_unit_test(bad_calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
