@@ -15,9 +15,7 @@ demo: all ## train for two minutes, show samples and what a token costs (DATA=pa
 check: ## every build and every test
 	@tools/check.sh
 
-bench: ## measure the machine, the kernels, retention and generation
-	@tools/setup.sh bench
-	@$(BUILD) release
+bench: all ## measure the machine, the kernels, retention and generation
 	@tools/bench.sh
 
 format: ## rewrite all C files in the style of .clang-format

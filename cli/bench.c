@@ -50,13 +50,15 @@ typedef struct subject {
     const char *name;
     bool model;
     int (*run)(cli_bench *b, rn_error *err);
+    const char *takes[4]; /* the options of the table that it reads besides --repeat */
 } subject;
 
-static const subject subjects[] = {{"kernels", false, cli_bench_kernels},
-                                   {"retention", false, cli_bench_retention},
-                                   {"prompt", true, cli_bench_prompt},
-                                   {"decode", true, cli_bench_decode},
-                                   {"train", true, cli_bench_train}};
+static const subject subjects[] = {
+    {"kernels", false, cli_bench_kernels, {"filter"}},
+    {"retention", false, cli_bench_retention, {"shape", "form", "chunk", "seq"}},
+    {"prompt", true, cli_bench_prompt, {"seq"}},
+    {"decode", true, cli_bench_decode, {"depth", "seq"}},
+    {"train", true, cli_bench_train, {"batch", "seq"}}};
 static const char *const words[] = {"kernels", "retention", "prompt",
                                     "decode",  "train",     NULL};
 
@@ -207,15 +209,39 @@ static int find_subject(const char *name, const subject **out, rn_error *err)
                      near ? "'?" : "");
 }
 
+static bool takes(const subject *what, const char *option)
+{
+    for (size_t i = 0; i < sizeof what->takes / sizeof *what->takes; i++)
+        if (what->takes[i] && !strcmp(what->takes[i], option)) return true;
+    return !strcmp(option, "repeat");
+}
+
+/* No option is taken that WHAT would not read. */
+static int check_options(const cli_args *args, const subject *what, const char *path,
+                         rn_error *err)
+{
+    for (size_t i = 0; i < group.count; i++) {
+        const char *name = options[i].name;
+        if (cli_given(args, name) && !takes(what, name))
+            return cli_usage(err, "--%s: not with bench %s", name, what->name);
+    }
+    if (cli_given(args, "chunk") && cli_given(args, "form") &&
+        cli_int(args, "form") != RN_FORM_CHUNKWISE)
+        return cli_usage(err, "--chunk: only with --form chunkwise");
+    if (what->model) return cli_check_model(args, path, err);
+    if (path || cli_given(args, "random") || cli_given(args, "preset") ||
+        cli_given(args, "config") || cli_given(args, "set"))
+        return cli_usage(err, "bench %s: takes no model", what->name);
+    return CLI_DONE;
+}
+
 static int run(const cli_args *args, rn_error *err)
 {
     const char *path = args->operand_count > 1 ? args->operands[1] : NULL;
     const subject *what = NULL;
     cli_bench b = {.args = args};
     int code = find_subject(args->operands[0], &what, err);
-    if (!code && !what->model && (path || cli_given(args, "random")))
-        code = cli_usage(err, "bench %s: takes no model", what->name);
-    if (!code && what->model) code = cli_check_model(args, path, err);
+    if (!code) code = check_options(args, what, path, err);
     if (code) return code;
     cli_interrupt_exit();
     if (cli_int(args, "json") && !(b.results = json_array()))

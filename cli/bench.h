@@ -16,7 +16,7 @@ typedef struct cli_row {
     double limit; /* of the machine, in unit */
     double bytes; /* read by a call */
     double seconds, speedup;
-    double memory; /* peak resident bytes */
+    double memory; /* resident bytes of the case, without the machine's probes */
 } cli_row;
 
 typedef struct cli_bench {

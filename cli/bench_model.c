@@ -1,6 +1,6 @@
 /* bench prompt, decode and train: tokens a second of a model, over the public API alone.
    The ids are arbitrary: no time depends on them. */
-#define _DEFAULT_SOURCE
+#define _POSIX_C_SOURCE 200809L
 #include "bench.h"
 
 #include "commands.h"
@@ -9,8 +9,9 @@
 #include "retnet/session.h"
 #include "retnet/train.h"
 
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
+#include <unistd.h>
 
 enum { FEED = 16384 };
 
@@ -20,12 +21,27 @@ typedef struct model_case {
     rn_trainer *trainer;
     int32_t *ids;
     size_t tokens;
+    double memory; /* resident right after the timed calls */
 } model_case;
 
-static double peak_memory(void)
+/* Resident bytes now; 0: the system does not tell. Not the peak of the process, which the
+   probes of the machine would set. */
+static double resident_memory(void)
 {
-    struct rusage use;
-    return getrusage(RUSAGE_SELF, &use) ? 0 : (double)use.ru_maxrss * 1024;
+    unsigned long long total, resident;
+    FILE *in = fopen("/proc/self/statm", "r");
+    if (!in) return 0;
+    int got = fscanf(in, "%llu %llu", &total, &resident);
+    fclose(in);
+    return got == 2 ? (double)resident * (double)sysconf(_SC_PAGESIZE) : 0;
+}
+
+/* Times a case, and looks at its memory before any probe runs. */
+static int time_case(model_case *c, cli_bench_call *call, cli_times *times, rn_error *err)
+{
+    int code = cli_bench_time(c->b, call, c, times, err);
+    c->memory = resident_memory();
+    return code;
 }
 
 static int make_ids(model_case *c, size_t count, rn_error *err)
@@ -47,7 +63,7 @@ static int put_rate(const model_case *c, cli_row row, const cli_times *times,
     row.max = tokens / times->min;
     row.unit = "tokens/s";
     row.seconds = times->median;
-    row.memory = peak_memory();
+    row.memory = c->memory;
     return cli_bench_row(c->b, &row, err);
 }
 
@@ -88,7 +104,7 @@ int cli_bench_prompt(cli_bench *b, rn_error *err)
                        .batch = 1,
                        .seq = list[i],
                        .limit = cli_bench_peak(b) / b->m.info.flops_per_token};
-        code = cli_bench_time(b, call_prompt, &c, &times, err);
+        code = time_case(&c, call_prompt, &times, err);
         if (!code) code = put_rate(&c, row, &times, err);
     }
     rn_session_free(c.session);
@@ -124,7 +140,7 @@ int cli_bench_decode(cli_bench *b, rn_error *err)
         cli_times times;
         rn_session_reset(c.session);
         code = feed(&c, (uint64_t)depths->numbers[i], err);
-        if (!code) code = cli_bench_time(b, call_decode, &c, &times, err);
+        if (!code) code = time_case(&c, call_decode, &times, err);
         double bytes = decode_bytes(&b->m.info);
         cli_row row = {.name = "decode",
                        .depth = depths->numbers[i],
@@ -156,7 +172,7 @@ static int bench_step(cli_bench *b, size_t batch, size_t seq, rn_error *err)
     options.seq = seq;
     int code = make_ids(&c, batch * (seq + 1), err);
     if (!code) code = cli_code(rn_trainer_create(&c.trainer, b->m.model, &options, err));
-    if (!code) code = cli_bench_time(b, call_train, &c, &times, err);
+    if (!code) code = time_case(&c, call_train, &times, err);
     cli_row row = {.name = "train",
                    .depth = -1,
                    .batch = (int64_t)batch,

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* clang-format off */
@@ -65,7 +66,7 @@ typedef struct evaluation {
     cli_progress progress;
     int32_t *ids; /* [batch][length] with --ids, --logits or --grads */
     size_t batch, length;
-    uint64_t bytes; /* of the text behind ids, or 0 */
+    uint64_t tokens, bytes; /* of the text; bytes 0: unknown */
 } evaluation;
 
 static void show_progress(void *user, uint64_t done, uint64_t total)
@@ -100,12 +101,27 @@ static int write_logits(evaluation *e, const float *logits, rn_error *err)
     return cli_code(rn_tensors_write(cli_text(e->args, "logits"), &t, 1, err));
 }
 
+/* Rows that can be evaluated; what is wrong is told of the file that they come from. */
+static int check_rows(const evaluation *e, rn_error *err)
+{
+    const char *path = cli_text(e->args, cli_given(e->args, "ids") ? "ids" : "text");
+    size_t vocab = e->m.info.vocab_size;
+    if (e->length < 2)
+        return cli_fail(err, "%s: rows of %zu leave nothing to predict", path, e->length);
+    for (size_t i = 0; i < e->batch * e->length; i++)
+        if (e->ids[i] < 0 || (size_t)e->ids[i] >= vocab)
+            return cli_fail(
+                err, "%s: id %d at row %zu, index %zu is outside the vocabulary of %zu",
+                path, (int)e->ids[i], i / e->length, i % e->length, vocab);
+    return CLI_DONE;
+}
+
 static int eval_rows(evaluation *e, rn_error *err)
 {
     float *logits = NULL;
     size_t rows = e->batch * e->length; /* ids of this many are in memory */
-    int code = CLI_DONE;
-    if (cli_given(e->args, "logits"))
+    int code = check_rows(e, err);
+    if (!code && cli_given(e->args, "logits"))
         code = allocate(&logits, rows, e->m.info.vocab_size, "--logits", err);
     if (!code)
         code = cli_code(rn_eval_ids(e->m.model, e->ids, e->batch, e->length, &e->options,
@@ -175,7 +191,6 @@ static int text_as_row(evaluation *e, const rn_tokens *tokens, rn_error *err)
     rn_tokens_read(tokens, 0, (size_t)count, e->ids);
     e->batch = 1;
     e->length = (size_t)count;
-    e->bytes = rn_tokens_text_bytes(tokens);
     return CLI_DONE;
 }
 
@@ -193,21 +208,25 @@ static int eval_text(evaluation *e, rn_error *err)
     int code = cli_tokens_temporary(path, e->m.tokenizer, &tokens, err);
     cli_interrupt_exit();
     if (code) return code;
-    if (rows) code = text_as_row(e, tokens, err);
+    e->tokens = rn_tokens_count(tokens);
+    e->bytes = rn_tokens_text_bytes(tokens);
+    if (e->tokens < 2)
+        code = cli_fail(err, "%s: %" PRIu64 " tokens leave nothing to predict", path,
+                        e->tokens);
+    else if (rows) code = text_as_row(e, tokens, err);
     else
         code = cli_code(rn_eval_tokens(e->m.model, tokens, &e->options, &e->result, err));
     rn_tokens_free(tokens);
     return code;
 }
 
-/* Row losses know no bytes; the byte vocabulary or the text's size tells them. */
+/* Where the text's size is unknown, the byte tokenizer's ids are a byte each. */
 static void complete_bytes(evaluation *e)
 {
     rn_eval_result *r = &e->result;
-    if (isfinite(r->bits_per_byte) || !e->bytes || !r->tokens) return;
-    double bits = r->loss * (double)r->tokens / log(2);
     r->bytes = e->bytes;
-    r->bits_per_byte = bits / (double)e->bytes;
+    if (!r->bytes && e->m.tokenizer) r->bytes = e->tokens;
+    r->bits_per_byte = rn_eval_bits_per_byte(r->loss, e->tokens, r->bytes);
 }
 
 static int print_json(const evaluation *e, rn_error *err)
@@ -242,19 +261,53 @@ static int print_result(const evaluation *e, rn_error *err)
     return CLI_DONE;
 }
 
+/* The folder that a file lies in, in out. */
+static const char *folder_of(const char *path, char *out, size_t size)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash) return ".";
+    snprintf(out, size, "%.*s", (int)(slash - path) + 1, path);
+    return out;
+}
+
+static bool same_inode(const char *a, const char *b)
+{
+    struct stat x, y;
+    return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* Whether two paths mean one file, which need not be there yet. */
+static bool same_file(const char *a, const char *b)
+{
+    char x[4096], y[4096];
+    const char *end_a = strrchr(a, '/'), *end_b = strrchr(b, '/');
+    if (same_inode(a, b)) return true;
+    return !strcmp(end_a ? end_a + 1 : a, end_b ? end_b + 1 : b) &&
+           same_inode(folder_of(a, x, sizeof x), folder_of(b, y, sizeof y));
+}
+
+/* The place of a file to be written. */
+static int check_place(const char *path, rn_error *err)
+{
+    struct stat status;
+    if (path && !stat(path, &status) && S_ISDIR(status.st_mode))
+        return cli_fail(err, "%s: is a folder, not a file to write", path);
+    return cli_check_output(path, err);
+}
+
 static int check_files(const cli_args *args, rn_form form, rn_error *err)
 {
     bool logits = cli_given(args, "logits"), grads = cli_given(args, "grads");
     if (grads && form == RN_FORM_RECURRENT)
         return cli_usage(err, "--grads: only with --form chunkwise or parallel");
-    if (logits && grads && !strcmp(cli_text(args, "logits"), cli_text(args, "grads")))
+    if (logits && grads && same_file(cli_text(args, "logits"), cli_text(args, "grads")))
         return cli_usage(err, "--logits and --grads name the same file");
     if (cli_given(args, "window") && (logits || grads || cli_given(args, "ids")))
         return cli_usage(err, "--window: only with --text, without --logits and --grads");
     int code = cli_check_input(cli_text(args, "text"), err);
     if (!code) code = cli_check_input(cli_text(args, "ids"), err);
-    if (!code) code = cli_check_output(cli_text(args, "logits"), err);
-    if (!code) code = cli_check_output(cli_text(args, "grads"), err);
+    if (!code) code = check_place(cli_text(args, "logits"), err);
+    if (!code) code = check_place(cli_text(args, "grads"), err);
     return code;
 }
 
@@ -300,6 +353,7 @@ static int run(const cli_args *args, rn_error *err)
     if (cli_given(args, "ids"))
         code = cli_code(
             rn_ids_read(cli_text(args, "ids"), &e.ids, &e.batch, &e.length, err));
+    e.tokens = (uint64_t)e.batch * e.length;
     if (!code) code = cli_open_model(args, path, &e.m, err);
     if (!code) code = evaluate(&e, err);
     cli_progress_clear(&e.progress);

@@ -47,7 +47,7 @@ static const cli_option sampling_options[] = {
      .help = "keep what is at least P times as likely as the best; 0 keeps all"},
     {.name = "repeat-penalty", .kind = CLI_REAL, .metavar = "X", .fallback = "1",
      .min = 0, .max = 100,
-     .help = "makes the last 64 tokens less likely by this factor; 0 or 1 is off"},
+     .help = "makes the last 64 tokens less likely by this factor, from 0.01; 0 or 1 is off"},
     {.name = "greedy", .kind = CLI_FLAG, .help = "always the most likely token"},
     {.name = "stop", .kind = CLI_LIST, .metavar = "TEXT",
      .help = "end before this text appears; may be given several times"},
@@ -261,6 +261,10 @@ static int check_options(const cli_args *args, const char *path, rn_error *err)
         return cli_usage(err, "both --greedy and --temperature are given");
     if (cli_int(args, "ids") && cli_given(args, "stop"))
         return cli_usage(err, "--stop: needs text, not --ids");
+    double penalty = cli_real(args, "repeat-penalty");
+    if (penalty > 0 && penalty < 0.01)
+        return cli_usage(err, "--repeat-penalty: %g is neither 0 nor from 0.01 to 100",
+                         penalty);
     return cli_check_model(args, path, err);
 }
 

@@ -61,7 +61,8 @@ static json_t *model_tensors(const rn_model *model)
         rn_model_tensor t = rn_model_tensor_at(model, i);
         uint64_t shape[2] = {t.shape[0], t.shape[1]};
         json_array_append_new(list, tensor_json(rn_model_tensor_original_name(model, i),
-                                                "F32", shape, t.dims));
+                                                rn_model_tensor_stored_type(model, i),
+                                                shape, t.dims));
     }
     return list;
 }
@@ -72,7 +73,8 @@ static void print_model_tensors(const rn_model *model)
     for (size_t i = 0; i < rn_model_tensor_count(model); i++) {
         rn_model_tensor t = rn_model_tensor_at(model, i);
         uint64_t shape[2] = {t.shape[0], t.shape[1]};
-        print_tensor(rn_model_tensor_original_name(model, i), "F32", shape, t.dims);
+        print_tensor(rn_model_tensor_original_name(model, i),
+                     rn_model_tensor_stored_type(model, i), shape, t.dims);
     }
 }
 
@@ -230,6 +232,7 @@ static int show_path(const cli_args *args, const char *path, rn_error *err)
     if (code) return code;
     code = cli_code(rn_model_open(&model, x, path, err));
     if (!code) {
+        cli_warn_of_keys(args, model, path);
         code = show_model(args, model, err);
     } else if (!stat(path, &status) && S_ISREG(status.st_mode)) {
         rn_error reason = *err;
@@ -245,6 +248,7 @@ static int show_source(const cli_args *args, rn_error *err)
     rn_model_source source = cli_source(args);
     rn_model *model = NULL;
     int code = cli_describe(&source, &model, err);
+    if (!code) cli_warn_of_keys(args, model, source.config_path);
     if (!code) code = show_model(args, model, err);
     rn_model_free(model);
     return code;

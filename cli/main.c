@@ -132,6 +132,7 @@ int main(int argc, char **argv)
     wait_briefly(argv);
     keep_standard_streams();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit is a failed write */
 
     if (argc < 2) code = cli_usage(&err, "no command given; retnet help lists them");
     else if ((command = cli_command_find(words[1])))

@@ -92,13 +92,16 @@ static bool has_tokenizer_file(const char *path)
     return false;
 }
 
-static void warn_of_keys(const cli_args *args, const cli_model *m)
+void cli_warn_of_keys(const cli_args *args, const rn_model *model, const char *label)
 {
     const char *key;
+    char line[1000];
     if (cli_given(args, "quiet")) return;
-    for (size_t i = 0; (key = rn_model_unknown_key(m->model, i)) != NULL; i++)
-        fprintf(stderr, "retnet: warning: %s: config key '%s' is unknown and ignored\n",
-                m->label, key);
+    for (size_t i = 0; (key = rn_model_unknown_key(model, i)) != NULL; i++) {
+        snprintf(line, sizeof line, "warning: %s: config key '%s' is unknown and ignored",
+                 label, key);
+        cli_print_error(NULL, line);
+    }
 }
 
 int cli_open_model(const cli_args *args, const char *path, cli_model *out, rn_error *err)
@@ -115,7 +118,7 @@ int cli_open_model(const cli_args *args, const char *path, cli_model *out, rn_er
         code = cli_code(rn_model_create(&out->model, out->x, &source, seed, err));
     }
     if (code) return code;
-    warn_of_keys(args, out);
+    cli_warn_of_keys(args, out->model, out->label);
     rn_model_info_get(out->model, &out->info);
     if (out->info.vocab_size != 256 || (path && has_tokenizer_file(path)))
         return CLI_DONE;

@@ -27,6 +27,10 @@ int cli_check_model(const cli_args *args, const char *path, rn_error *err);
 int cli_open_model(const cli_args *args, const char *path, cli_model *out, rn_error *err);
 void cli_close_model(cli_model *m);
 
+/* One line on standard error, unless --quiet, for every config key that nobody knows. For
+   commands that do not go through cli_open_model. */
+void cli_warn_of_keys(const cli_args *args, const rn_model *model, const char *label);
+
 /* --preset, --config and --set as the library takes them; settings live in args. */
 rn_model_source cli_source(const cli_args *args);
 

@@ -5,7 +5,9 @@
 #include "commands.h"
 #include "output.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,17 +73,99 @@ int cli_make_folder(const char *dir, const char *sub, char **out, rn_error *err)
     return code;
 }
 
-int cli_tokens_open(const char *const *paths, size_t count, const char *out_path,
-                    const rn_tokenizer *tokenizer, rn_tokens **out, rn_error *err)
+/* OUT/data/NAME.bin and OUT/data/NAME.tmp-PID.bin. */
+static int stage_names(cli_staged *s, const char *folder, const char *name, rn_error *err)
+{
+    size_t size = strlen(folder) + strlen(name) + 48;
+    s->path = malloc(size);
+    s->built = malloc(size);
+    if (!s->path || !s->built) return cli_fail(err, "out of memory for a path");
+    snprintf(s->path, size, "%s/%s.bin", folder, name);
+    snprintf(s->built, size, "%s/%s.tmp-%ld.bin", folder, name, (long)getpid());
+    return CLI_DONE;
+}
+
+int cli_tokens_stage(const char *const *paths, size_t count, const char *out,
+                     const char *name, const rn_tokenizer *tokenizer, rn_tokens **tokens,
+                     cli_staged *staged, rn_error *err)
 {
     if (count == 1 && cli_is_token_file(paths[0]))
-        return cli_code(rn_tokens_open(out, paths[0], err));
-    return cli_code(rn_tokens_build(out, out_path, paths, count, tokenizer, err));
+        return cli_code(rn_tokens_open(tokens, paths[0], err));
+    char *folder = NULL;
+    int code = cli_make_folder(out, "data", &folder, err);
+    if (!code) code = stage_names(staged, folder, name, err);
+    if (!code)
+        code = cli_code(
+            rn_tokens_build(tokens, staged->built, paths, count, out, tokenizer, err));
+    free(folder);
+    return code;
+}
+
+int cli_staged_place(cli_staged *staged, rn_error *err)
+{
+    if (staged->built && rename(staged->built, staged->path))
+        return cli_fail(err, "%s: %s", staged->path, strerror(errno));
+    free(staged->built);
+    staged->built = NULL;
+    return CLI_DONE;
+}
+
+void cli_staged_drop(cli_staged *staged)
+{
+    if (staged->built) unlink(staged->built);
+    free(staged->built);
+    free(staged->path);
+    *staged = (cli_staged){0};
+}
+
+size_t cli_temporary_suffix(const char *text, long *pid)
+{
+    static const char digits[] = "0123456789";
+    if (strncmp(text, ".tmp-", 5)) return 0;
+    size_t n = strspn(text + 5, digits), end = 5 + n;
+    if (n == 0 || n > 9) return 0;
+    *pid = strtol(text + 5, NULL, 10);
+    size_t trial = text[end] == '-' ? strspn(text + end + 1, digits) : 0;
+    return trial ? end + 1 + trial : end;
+}
+
+/* "train" or "val", ".bin" and at least one temporary suffix; the last one's process goes
+   to *pid. */
+static bool is_staged(const char *name, long *pid)
+{
+    size_t n = !strncmp(name, "train.", 6) ? 5 : !strncmp(name, "val.", 4) ? 3 : 0;
+    if (!n) return false;
+    size_t before = cli_temporary_suffix(name + n, pid);
+    n += before;
+    if (strncmp(name + n, ".bin", 4)) return false;
+    n += 4;
+    size_t after = cli_temporary_suffix(name + n, pid);
+    return (before || after) && !name[n + after];
+}
+
+/* Another process may be about to find that it is refused, with its own file there. */
+static bool is_running(long pid)
+{
+    return pid != (long)getpid() && (!kill((pid_t)pid, 0) || errno == EPERM);
+}
+
+void cli_tokens_sweep(const char *out)
+{
+    char *folder = cli_join(out, "data");
+    DIR *dir = folder ? opendir(folder) : NULL;
+    const struct dirent *entry;
+    long pid;
+    while (dir && (entry = readdir(dir)) != NULL)
+        if (is_staged(entry->d_name, &pid) && !is_running(pid))
+            unlinkat(dirfd(dir), entry->d_name, 0);
+    if (dir) closedir(dir);
+    free(folder);
 }
 
 int cli_tokens_temporary(const char *path, const rn_tokenizer *tokenizer, rn_tokens **out,
                          rn_error *err)
 {
+    if (cli_is_token_file(path)) return cli_code(rn_tokens_open(out, path, err));
     const char *base = getenv("TMPDIR");
     char *folder = cli_join(base && *base ? base : "/tmp", "retnet-XXXXXX");
     if (!folder) return cli_fail(err, "out of memory for a path");
@@ -91,7 +175,7 @@ int cli_tokens_temporary(const char *path, const rn_tokenizer *tokenizer, rn_tok
         return code;
     }
     char *file = cli_join(folder, "tokens.bin");
-    int code = file ? cli_tokens_open(&path, 1, file, tokenizer, out, err)
+    int code = file ? cli_code(rn_tokens_build(out, file, &path, 1, NULL, tokenizer, err))
                     : cli_fail(err, "out of memory for a path");
     if (file) unlink(file);
     rmdir(folder);

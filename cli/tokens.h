@@ -10,12 +10,28 @@
 /* Whether the path is a token file by its name (.bin). */
 bool cli_is_token_file(const char *path);
 
-/* One token file is opened in place; anything else is built into `out_path`. */
-int cli_tokens_open(const char *const *paths, size_t count, const char *out_path,
-                    const rn_tokenizer *tokenizer, rn_tokens **out, rn_error *err);
+/* A token file that is built beside its place, and takes it when the run is accepted.
+   Zeroed at first; both names are NULL when there is nothing to place. */
+typedef struct cli_staged {
+    char *path, *built;
+} cli_staged;
 
-/* As cli_tokens_open with the built file in a temporary place, which is gone on return
-   (the map keeps its contents). */
+/* Text and token files as one sequence for OUT/data/NAME.bin, OUT itself left out; one
+   token file alone is opened in place. */
+int cli_tokens_stage(const char *const *paths, size_t count, const char *out,
+                     const char *name, const rn_tokenizer *tokenizer, rn_tokens **tokens,
+                     cli_staged *staged, rn_error *err);
+
+/* Gives the file its name. cli_staged_drop removes what has not got it. */
+int cli_staged_place(cli_staged *staged, rn_error *err);
+void cli_staged_drop(cli_staged *staged);
+
+/* Removes from OUT/data what cli_tokens_stage left there in processes that were killed.
+ */
+void cli_tokens_sweep(const char *out);
+
+/* The text of one path, or a token file in place, with the built file in a temporary
+   place, which is gone on return (the map keeps its contents). */
 int cli_tokens_temporary(const char *path, const rn_tokenizer *tokenizer, rn_tokens **out,
                          rn_error *err);
 
@@ -26,6 +42,10 @@ int cli_check_output(const char *path, rn_error *err);
 
 /* mkdir -p of dir/sub; the path in a new string (freed with free) in *out. */
 int cli_make_folder(const char *dir, const char *sub, char **out, rn_error *err);
+
+/* Length of ".tmp-PID" or ".tmp-PID-TRIAL" at the start of `text`, or 0; the number goes
+   to *pid. */
+size_t cli_temporary_suffix(const char *text, long *pid);
 
 /* dir + "/" + name in a new string; NULL when memory is short. */
 char *cli_join(const char *dir, const char *name);

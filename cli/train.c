@@ -2,6 +2,7 @@
  * retnet train: tokens from text, a model from scratch or from another, and the library's
  * loop with a progress line. Ctrl-C stops after the step at hand and saves.
  */
+#define _POSIX_C_SOURCE 200809L
 #include "commands.h"
 #include "interrupt.h"
 #include "keep.h"
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const schedules[] = {"linear", "cosine", "constant", NULL};
 static const char *const train_forms[] = {"chunkwise", "parallel", NULL};
@@ -36,7 +38,9 @@ static const cli_option data_options[] = {
      .complete = CLI_FOLDERS,
      .help = "folder of the result: model, checkpoints, tokens, metrics.jsonl"},
     {.name = "resume", .kind = CLI_FLAG,
-     .help = "continue what is in --out; starts anew where nothing is there"},
+     .help = "continue what is in --out, or start anew where nothing is there; data, "
+             "model and the options that shape the numbers must be the same, but with "
+             "--schedule constant --steps and --max-minutes may change"},
 };
 
 static const cli_option model_options[] = {
@@ -49,7 +53,7 @@ static const cli_option model_options[] = {
     {.name = "set", .kind = CLI_LIST, .metavar = "KEY=VALUE",
      .help = "change one key of the config; may be given several times"},
     {.name = "dropout", .kind = CLI_REAL, .metavar = "P", .shown = "the config's",
-     .min = 0, .max = 0.99, .help = "probability that an activation is dropped"},
+     .min = 0, .max = 0.95, .help = "probability that an activation is dropped"},
 };
 
 static const cli_option step_options[] = {
@@ -58,8 +62,9 @@ static const cli_option step_options[] = {
      .help = "optimizer steps in all; with --max-minutes alone there is no limit"},
     {.name = "max-minutes", .kind = CLI_REAL, .metavar = "X", .fallback = "0", .min = 0,
      .max = 1e8, .unit = "minutes",
-     .help = "end after this time, evaluated and saved; the schedule then follows "
-             "time; 0 is no limit"},
+     .help = "end after this time, evaluated and saved; the schedule is then as far as "
+             "the larger of the used parts of steps and time, and the warm-up ends after "
+             "a tenth of the time at the latest; 0 is no limit"},
     {.name = "batch", .letter = 'b', .kind = CLI_INT, .metavar = "N", .fallback = "8",
      .min = 1, .max = 1048576, .help = "rows of a micro-batch"},
     {.name = "seq", .kind = CLI_INT, .metavar = "N", .fallback = "256", .min = 1,
@@ -115,6 +120,8 @@ typedef struct training {
     const cli_args *args;
     const char *out;
     bool continues; /* a checkpoint in out is resumed */
+    bool new_out;   /* there was no out */
+    cli_staged train_file, val_file;
     rn_exec *x;
     rn_model *model;
     rn_tokenizer *tokenizer;
@@ -160,6 +167,7 @@ static int check_files(training *t, rn_error *err)
     if (code) return code;
     bool resumable = rn_train_resumable(t->out);
     t->continues = resumable && cli_int(t->args, "resume");
+    t->new_out = access(t->out, F_OK) != 0;
     if (resumable && !t->continues)
         return cli_fail(err, "%s: holds a checkpoint; --resume continues it", t->out);
     return CLI_DONE;
@@ -204,6 +212,15 @@ static int create_model(training *t, rn_error *err)
     return code;
 }
 
+static int open_checkpoint(training *t, rn_error *err)
+{
+    char *folder = NULL;
+    rn_status st = rn_train_checkpoint(&folder, t->out, err);
+    if (!st) st = rn_model_open(&t->model, t->x, folder, err);
+    free(folder);
+    return cli_code(st);
+}
+
 /* A resumed run without model options takes the model from the checkpoint; with them the
    library compares the config. */
 static int open_model(training *t, rn_error *err)
@@ -212,11 +229,13 @@ static int open_model(training *t, rn_error *err)
                  cli_given(t->args, "set");
     const char *init = cli_text(t->args, "init");
     int code;
-    if (t->continues && !shape)
-        code = cli_code(rn_model_open(&t->model, t->x, t->out, err));
+    if (t->continues && !shape) code = open_checkpoint(t, err);
     else if (init) code = cli_code(rn_model_open(&t->model, t->x, init, err));
     else code = create_model(t, err);
-    if (code || !reads_text(t->args)) return code;
+    if (code) return code;
+    const char *config = cli_text(t->args, "config");
+    cli_warn_of_keys(t->args, t->model, init ? init : config ? config : t->out);
+    if (!reads_text(t->args)) return code;
 
     rn_model_info info;
     rn_model_info_get(t->model, &info);
@@ -239,34 +258,43 @@ static int split_tokens(training *t, rn_error *err)
     return cli_code(st);
 }
 
-static int open_val(training *t, const char *folder, rn_error *err)
-{
-    const char *path = cli_text(t->args, "val");
-    char *file = cli_join(folder, "val.bin");
-    if (!file) return cli_fail(err, "out of memory for a path");
-    int code = cli_tokens_open(&path, 1, file, t->tokenizer, &t->val, err);
-    free(file);
-    return code;
-}
-
 static int open_tokens(training *t, rn_error *err)
 {
     const cli_value *paths = cli_get(t->args, "data");
-    bool val = cli_given(t->args, "val");
-    char *folder = NULL;
-    int code = cli_make_folder(t->out, "data", &folder, err);
-    if (code) return code;
-    char *file = cli_join(folder, "train.bin");
+    const char *val = cli_text(t->args, "val");
     cli_progress_show(&t->progress, "reading the data");
-    if (!file) code = cli_fail(err, "out of memory for a path");
-    else
-        code =
-            cli_tokens_open(paths->list, paths->count, file, t->tokenizer, &t->all, err);
-    free(file);
-    if (!code && val) code = open_val(t, folder, err);
-    else if (!code) code = split_tokens(t, err);
+    int code = cli_tokens_stage(paths->list, paths->count, t->out, "train", t->tokenizer,
+                                &t->all, &t->train_file, err);
+    if (code) return code;
+    if (!val) return split_tokens(t, err);
+    return cli_tokens_stage(&val, 1, t->out, "val", t->tokenizer, &t->val, &t->val_file,
+                            err);
+}
+
+/* The folder is this run's: its own files may take their places. */
+static rn_status on_accepted(void *user, rn_error *err)
+{
+    training *t = user;
+    int code = cli_staged_place(&t->train_file, err);
+    if (!code) code = cli_staged_place(&t->val_file, err);
+    if (code) return RN_EIO;
+    cli_tokens_sweep(t->out);
+    cli_progress_clear(&t->progress);
+    cli_keep_clean(t->args, t->out, cli_int(t->args, "keep") > 0);
+    return RN_OK;
+}
+
+/* Takes back what was made for a run that did not begin; rmdir removes empty folders
+   only. */
+static void drop_files(training *t)
+{
+    cli_staged_drop(&t->train_file);
+    cli_staged_drop(&t->val_file);
+    if (!t->new_out) return;
+    char *folder = cli_join(t->out, "data");
+    if (folder) rmdir(folder);
+    rmdir(t->out);
     free(folder);
-    return code;
 }
 
 static void show_progress(training *t, const rn_train_progress *p)
@@ -355,11 +383,14 @@ static int print_result(const training *t, const rn_train_result *r, bool stoppe
     if (cli_int(t->args, "json")) return print_json(t, r, stopped, err);
     cli_line("steps", "%" PRIu64 " (%s tokens)%s", r->steps,
              cli_short(text, (double)r->tokens), stopped ? ", interrupted" : "");
-    cli_line("training loss", "%.4f nats a token", r->train_loss);
+    if (isfinite(r->train_loss))
+        cli_line("training loss", "%.4f nats a token", r->train_loss);
     if (isfinite(r->val_loss)) cli_line("validation loss", "%.4f", r->val_loss);
-    if (isfinite(r->val_bits_per_byte))
+    if (isfinite(r->val_bits_per_byte) && isfinite(r->first_val_bits_per_byte))
         cli_line("bits per byte", "%.4f before, %.4f after", r->first_val_bits_per_byte,
                  r->val_bits_per_byte);
+    else if (isfinite(r->val_bits_per_byte))
+        cli_line("bits per byte", "%.4f", r->val_bits_per_byte);
     if (r->skipped_steps) cli_line("skipped steps", "%" PRIu64, r->skipped_steps);
     cli_line("time", "%s, %s tokens/s", cli_duration(time, r->seconds),
              cli_short(text, r->tokens_per_second));
@@ -380,6 +411,7 @@ static int train(training *t, rn_error *err)
                                     .resume = cli_int(args, "resume") != 0,
                                     .max_minutes = cli_real(args, "max-minutes"),
                                     .progress = on_progress,
+                                    .accepted = on_accepted,
                                     .user = t};
     rn_error stopped;
     rn_status st = rn_train_run(t->model, &options, &result, &stopped);
@@ -425,6 +457,7 @@ static int run(const cli_args *args, rn_error *err)
     rn_tokenizer_free(t.tokenizer);
     rn_model_free(t.model);
     rn_exec_close(t.x);
+    drop_files(&t);
     return code;
 }
 

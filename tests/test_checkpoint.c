@@ -623,6 +623,22 @@ static void other_dialects_are_recognised(void **state)
     FAILS(try_open(path, err), RN_EUNSUPPORTED, "28 September 2023");
 }
 
+/* Decays by another rule are taken where they are stored, and refused elsewhere. */
+static void another_decay_rule_needs_its_buffer(void **state)
+{
+    (void)state;
+    const char *path = copy_golden(TIED, "lm_decay");
+    json_t *config;
+    const char *dialect;
+    change_config("lm_decay", "use_lm_decay", "true");
+    WORKS(try_open(path, err));
+    FAILS(rn_config_read(path, &config, &dialect, err), RN_EUNSUPPORTED, "use_lm_decay");
+    add_tensor("lm_decay", &(rn_tensor_view){.name = "retnet_rel_pos.decay"});
+    FAILS(try_open(path, err), RN_EUNSUPPORTED, "use_lm_decay");
+    change_config("lm_decay", "use_lm_decay", "false");
+    WORKS(try_open(path, err));
+}
+
 static void unknown_keys_are_listed(void **state)
 {
     (void)state;
@@ -639,6 +655,14 @@ static void unknown_keys_are_listed(void **state)
     assert_string_equal(keys[1], "share_conv_kernel");
     assert_null(keys[2]);
     rn_checkpoint_close(c);
+
+    json_t *config, *unknown;
+    const char *dialect;
+    WORKS(rn_config_read_keys(path, &config, &unknown, &dialect, err));
+    assert_int_equal(json_array_size(unknown), 2);
+    check_text(config, "mixer", "retention");
+    json_decref(config);
+    json_decref(unknown);
 }
 
 int main(void)
@@ -658,6 +682,7 @@ int main(void)
         cmocka_unit_test(missing_and_damaged_files_are_named),
         cmocka_unit_test(indexes_are_checked),
         cmocka_unit_test(other_dialects_are_recognised),
+        cmocka_unit_test(another_decay_rule_needs_its_buffer),
         cmocka_unit_test(unknown_keys_are_listed),
     };
     return cmocka_run_group_tests(tests, scratch_open, scratch_close);

@@ -481,7 +481,8 @@ static rn_tokens *make_text(size_t count)
     rn_tokenizer *bytewise;
     rn_tokens *tokens;
     WORKS(rn_tokenizer_open(&bytewise, "byte", err));
-    WORKS(rn_tokens_build(&tokens, in_scratch("text.bin"), &path, 1, bytewise, err));
+    WORKS(
+        rn_tokens_build(&tokens, in_scratch("text.bin"), &path, 1, NULL, bytewise, err));
     rn_tokenizer_free(bytewise);
     return tokens;
 }
@@ -500,6 +501,9 @@ static void bits_per_byte(void **state)
     assert_true(of_text.loss == r.loss);
     assert_true(fabs(of_text.bits_per_byte - r.loss / log(2)) < 1e-12);
     assert_int_equal(r.row_norm, RN_ROW_NORM_DECAY);
+    assert_true(rn_eval_bits_per_byte(r.loss, 300, 300) == of_text.bits_per_byte);
+    assert_true(fabs(rn_eval_bits_per_byte(log(2), 100, 400) - 0.25) < 1e-15);
+    assert_true(isnan(rn_eval_bits_per_byte(r.loss, 300, 0)));
     r = run_tokens(m, tokens, PARALLEL(AUTO));
     assert_int_equal(r.row_norm, RN_ROW_NORM_TORCHSCALE);
     rn_tokens_free(tokens);
@@ -560,6 +564,7 @@ static void refusals_name_the_option(void **state)
     o = CHUNKWISE(AUTO);
     check_refused(rn_eval_ids(m, ids, 2, 2, &o, NULL, &r, &err), &err, "row 1, index 0");
     check_refused(rn_eval_ids(m, ids, 0, 2, &o, NULL, &r, &err), &err, "0 rows");
+    check_refused(rn_eval_ids(m, ids, 2, 1, &o, NULL, &r, &err), &err, "rows of 1");
     check_refused(rn_eval_gradients(m, ids, 2, 1, &o, grads, &loss, &err), &err,
                   "rows of 1");
     check_refused(rn_eval_gradients(m, ids, 2, 2, &o, grads, &loss, &err), &err, "47");

@@ -237,9 +237,8 @@ static void choices(void **state)
     rn_exec_close(x);
 }
 
-/* y of each row alone has the bits that it has among the others, and agrees with double.
- */
-static void check_matvec(rn_exec *x, size_t rows, size_t n, size_t k)
+/* A row alone, by one thread, gives the bits that it gives among the others. */
+static void check_matvec(rn_exec *x, rn_exec *one, size_t rows, size_t n, size_t k)
 {
     const size_t ldin = k + 3, ldy = n + 2;
     float *in = test_floats(rows * ldin), *w = test_floats(n * k);

@@ -279,6 +279,46 @@ static void bad_sources(void **state)
         RN_EINVAL, "key=value");
 }
 
+/* A config key in a setting as `retnet info --json` prints it. */
+static void settings_take_json_lists(void **state)
+{
+    (void)state;
+    rn_model *m = make_model("decays=[0.5, 0.75,1]", 1);
+    assert_true(rn_model_decays(m)[0] == 0.5 && rn_model_decays(m)[1] == 0.75);
+    assert_true(rn_model_decays(m)[2] == 1);
+    rn_model_free(m);
+    const char *const bad[] = {"decays=[0.5, 0.75",      "decays=[0.5, 0.75, 2]",
+                               "decays=[0.5, \"a\", 1]", "decays=[0.5, 0.75]",
+                               "decays=[0.5, 0, 1]",     "decays=[]"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        rn_model_source source = {
+            .config_json = CONFIG, .settings = &bad[i], .settings_count = 1};
+        rn_error err;
+        assert_int_not_equal(rn_model_create(&m, exec, &source, 1, &err), RN_OK);
+        assert_non_null(strstr(err.message, "decays"));
+    }
+}
+
+/* However a model comes from a config file, it tells the keys that were ignored. */
+static void unknown_keys_are_told(void **state)
+{
+    (void)state;
+    const char *path = put_text(
+        "keys.json", "{\"decoder_embed_dim\": 8, \"decoder_value_embed_dim\": 16, "
+                     "\"decoder_retention_heads\": 2, \"decoder_ffn_embed_dim\": 12, "
+                     "\"decoder_layers\": 1, \"vocab_size\": 10, \"odd\": 1}");
+    rn_model_source source = {.config_path = path};
+    rn_model *created, *described;
+    WORKS(rn_model_create(&created, exec, &source, 1, err));
+    WORKS(rn_model_describe(&described, &source, err));
+    assert_string_equal(rn_model_unknown_key(created, 0), "odd");
+    assert_string_equal(rn_model_unknown_key(described, 0), "odd");
+    assert_null(rn_model_unknown_key(created, 1));
+    assert_string_equal(rn_model_tensor_stored_type(created, 0), "F32");
+    rn_model_free(created);
+    rn_model_free(described);
+}
+
 /* The text that a model gives of its config makes the same model. */
 static void config_text_makes_the_model(void **state)
 {
@@ -515,6 +555,8 @@ int main(void)
         cmocka_unit_test(a_new_model),
         cmocka_unit_test(descriptions_have_no_weights),
         cmocka_unit_test(bad_sources),
+        cmocka_unit_test(settings_take_json_lists),
+        cmocka_unit_test(unknown_keys_are_told),
         cmocka_unit_test(config_text_makes_the_model),
         cmocka_unit_test(missing_and_cut_files),
         cmocka_unit_test(contradicting_configs),

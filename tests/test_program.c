@@ -1,5 +1,6 @@
 /* The program end to end on a tiny model: train, resume, interrupt, generate, evaluate in
    the three forms, info and bench, each through the JSON that it promises. */
+#define _DEFAULT_SOURCE
 #define _XOPEN_SOURCE 700
 #include "scratch.h"
 
@@ -7,7 +8,9 @@
 
 #include "formats/safetensors.h"
 
+#include <dirent.h>
 #include <math.h>
+#include <sys/file.h>
 #include <time.h>
 
 #define MODEL in_scratch("model")
@@ -71,10 +74,13 @@ static void test_resume(void **state)
 {
     (void)state;
     child c = TRAIN(in_scratch("b"), "--steps", "8", "--resume");
-    json_decref(done_json(&c));
-    c = TRAIN(in_scratch("b"), "--steps", "20", "--resume", "--preset", "nano");
     json_t *o = done_json(&c);
+    double first = json_number(o, "first_val_bits_per_byte");
+    json_decref(o);
+    c = TRAIN(in_scratch("b"), "--steps", "20", "--resume", "--preset", "nano");
+    o = done_json(&c);
     assert_int_equal(json_number(o, "steps"), 20);
+    assert_true(json_number(o, "first_val_bits_per_byte") == first);
     json_decref(o);
     assert_true(same_file(in_scratch("b/model.safetensors"),
                           in_scratch("model/model.safetensors")));
@@ -105,6 +111,16 @@ static size_t lines_of(const char *path)
     for (size_t i = 0; i < size; i++) lines += text[i] == '\n';
     free(text);
     return lines;
+}
+
+static size_t entries_of(const char *path)
+{
+    size_t count = 0;
+    DIR *dir = opendir(path);
+    assert_non_null(dir);
+    while (readdir(dir)) count++;
+    closedir(dir);
+    return count - 2;
 }
 
 static void nap(void)
@@ -162,6 +178,115 @@ static void test_keep(void **state)
     assert_true(access(in_scratch("f/keep/step-00000008/model.safetensors"), F_OK) == 0);
     assert_true(same_file(in_scratch("f/keep/step-00000009/model.safetensors"),
                           in_scratch("f/model.safetensors")));
+}
+
+/* What a killed run leaves in keep goes; what it did not make stays. */
+static void test_keep_after_kill(void **state)
+{
+    (void)state;
+    child c = TRAIN(in_scratch("k"), "--steps", "2", "--keep", "2");
+    json_decref(done_json(&c));
+    assert_int_equal(mkdir(in_scratch("k/keep/step-00000001"), 0700), 0);
+    put_text("k/keep/step-00000001/model.safetensors.tmp-999999999", "half");
+    assert_int_equal(mkdir(in_scratch("k/keep/step-00000009.tmp-999999999"), 0700), 0);
+    put_text("k/keep/step-00000009.tmp-999999999/config.json", "{}");
+    assert_int_equal(mkdir(in_scratch("k/keep/step-00000000"), 0700), 0);
+    put_text("k/keep/step-00000000/notes.txt", "mine");
+
+    c = RUN("train", "--data", in_scratch("text"), "--out", in_scratch("k"), TINY,
+            TINY_STEPS, "--steps", "6", "--save-every", "2", "--keep", "2", "--resume");
+    if (c.code) fail_msg("code %d: %s", c.code, c.err);
+    assert_non_null(strstr(c.err, "step-00000000: not a kept model"));
+    child_free(&c);
+    assert_true(access(in_scratch("k/keep/step-00000000/notes.txt"), F_OK) == 0);
+    assert_true(access(in_scratch("k/keep/step-00000001"), F_OK) != 0);
+    assert_true(access(in_scratch("k/keep/step-00000002"), F_OK) != 0);
+    assert_true(access(in_scratch("k/keep/step-00000009.tmp-999999999"), F_OK) != 0);
+    assert_true(access(in_scratch("k/keep/step-00000004/config.json"), F_OK) == 0);
+    assert_true(access(in_scratch("k/keep/step-00000006/config.json"), F_OK) == 0);
+}
+
+#define RESUME_FROM(data, out, steps)                                                    \
+    RUN("train", "--data", data, "--out", out, TINY_STEPS, "--steps", steps, "--resume", \
+        "--json", "-q", "--threads", "1")
+
+/* A refused run leaves the tokens of the run that is there; an accepted one removes what
+   killed ones left beside them. */
+static void test_refused_resume(void **state)
+{
+    (void)state;
+    child c = TRAIN(in_scratch("r"), "--steps", "2");
+    json_decref(done_json(&c));
+    size_t size;
+    char *before = get_bytes(in_scratch("r/data/train.bin"), &size);
+    put_bytes("before", before, size);
+    free(before);
+    put_text("other", "another text that is long enough for a row or two of thirty-two "
+                      "tokens, and for a part that validates, in the same folder.");
+    put_text("r/data/val.tmp-999999999.bin", "stale");
+    put_text("r/data/train.bin.tmp-999999999", "stale");
+    put_text("r/data/train.bin.tmp-mine", "not ours");
+
+    c = RESUME_FROM(in_scratch("other"), in_scratch("r"), "4");
+    check_refused(&c, 1, "data");
+    child_free(&c);
+    assert_true(same_file(in_scratch("before"), in_scratch("r/data/train.bin")));
+    int lock = open(in_scratch("r"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0);
+    c = RESUME_FROM(in_scratch("other"), in_scratch("r"), "4");
+    check_refused(&c, 1, "another run");
+    child_free(&c);
+    close(lock);
+    assert_true(same_file(in_scratch("before"), in_scratch("r/data/train.bin")));
+    assert_int_equal(entries_of(in_scratch("r/data")), 4);
+
+    c = RESUME_FROM(in_scratch("text"), in_scratch("r"), "4");
+    json_decref(done_json(&c));
+    assert_int_equal(entries_of(in_scratch("r/data")), 2);
+    assert_true(access(in_scratch("r/data/train.bin.tmp-mine"), F_OK) == 0);
+}
+
+/* The folder of the result is no data, wherever it lies. */
+static void test_out_inside_data(void **state)
+{
+    (void)state;
+    size_t size;
+    char *text = get_bytes(in_scratch("text"), &size);
+    assert_int_equal(mkdir(in_scratch("nest"), 0700), 0);
+    put_bytes("nest/text", text, size);
+    free(text);
+    child c = RUN("train", "--data", in_scratch("nest"), "--out", in_scratch("nest/m"),
+                  TINY, TINY_STEPS, "--steps", "2", "--json", "-q");
+    json_decref(done_json(&c));
+    c = RESUME_FROM(in_scratch("nest"), in_scratch("nest/m"), "4");
+    json_decref(done_json(&c));
+}
+
+/* The checkpoint is what is resumed, not the model published beside it. */
+static void test_resume_repairs_the_model(void **state)
+{
+    (void)state;
+    child c = TRAIN(in_scratch("p"), "--steps", "2");
+    json_decref(done_json(&c));
+    put_text("p/model.safetensors", "damaged");
+    c = RESUME_FROM(in_scratch("text"), in_scratch("p"), "20");
+    json_decref(done_json(&c));
+    assert_true(same_file(in_scratch("p/model.safetensors"),
+                          in_scratch("model/model.safetensors")));
+}
+
+static void test_no_steps(void **state)
+{
+    (void)state;
+    child c = TRAIN(in_scratch("z"), "--max-minutes", "1e-13");
+    json_t *o = done_json(&c);
+    assert_int_equal(json_number(o, "steps"), 0);
+    assert_true(json_is_null(json_object_get(o, "train_loss")));
+    json_decref(o);
+    c = RUN("train", "--help");
+    assert_non_null(strstr(c.out, "must be the same"));
+    assert_non_null(strstr(c.out, "warm-up ends"));
+    child_free(&c);
 }
 
 static void test_init_and_val(void **state)
@@ -584,6 +709,11 @@ int main(void)
         cmocka_unit_test(test_interrupted_training),
         cmocka_unit_test(test_train_text),
         cmocka_unit_test(test_keep),
+        cmocka_unit_test(test_keep_after_kill),
+        cmocka_unit_test(test_refused_resume),
+        cmocka_unit_test(test_out_inside_data),
+        cmocka_unit_test(test_resume_repairs_the_model),
+        cmocka_unit_test(test_no_steps),
         cmocka_unit_test(test_init_and_val),
         cmocka_unit_test(test_generate_text),
         cmocka_unit_test(test_generate_prompts),

@@ -6,6 +6,8 @@
 
 #include "program_fixture.h"
 
+#include <sys/resource.h>
+
 #define MODEL in_scratch("model")
 
 /* A model folder made of given bytes; NULL leaves a file out. */
@@ -140,7 +142,9 @@ static void test_ids_files(void **state)
                  {"[[1, 2.5]]", "row 0, index 1 is not an integer"},
                  {"[[1, 2]", "line 1"},
                  {"{\"ids\": 1}", "not a JSON array of arrays"},
-                 {"[[]]", "empty"}};
+                 {"[[]]", "empty"},
+                 {"[[1], [2]]", "ids-9.json: rows of 1 leave nothing to predict"},
+                 {"[[1, 300]]", "ids-10.json: id 300"}};
     char name[40];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         snprintf(name, sizeof name, "ids-%zu.json", i);
@@ -165,7 +169,11 @@ static void test_eval_paths(void **state)
     FAILS_WITH("odd.bin", "eval", MODEL, "--text", in_scratch("odd.bin"));
     put_bytes("large.bin", "\xff\x00\x00\x01", 4);
     FAILS_WITH("256", "eval", MODEL, "--text", in_scratch("large.bin"));
-    FAILS_WITH("nothing to predict", "eval", MODEL, "--text", put_text("one", "a"));
+    FAILS_WITH("/one: 1 tokens leave nothing", "eval", MODEL, "--text",
+               put_text("one", "a"));
+    FAILS_WITH("/one: 1 tokens leave nothing", "eval", MODEL, "--text", in_scratch("one"),
+               "--logits", in_scratch("never"));
+    FAILS_WITH("is a folder", "eval", MODEL, "--text", text, "--logits", MODEL);
 }
 
 static void test_training_data(void **state)
@@ -218,6 +226,20 @@ static void test_existing_output(void **state)
     free(now);
 }
 
+/* A file that may not grow is one line, not a signal. */
+static void test_file_size_limit(void **state)
+{
+    (void)state;
+    struct rlimit was;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){8192, was.rlim_max});
+    child c = TRAIN(in_scratch("limited"), "--steps", "2");
+    setrlimit(RLIMIT_FSIZE, &was);
+    check_refused(&c, 1, "File too large");
+    child_free(&c);
+    assert_true(access(in_scratch("limited"), F_OK) != 0);
+}
+
 static void test_damaged_checkpoint(void **state)
 {
     (void)state;
@@ -251,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_training_data),
         cmocka_unit_test(test_vocabularies),
         cmocka_unit_test(test_existing_output),
+        cmocka_unit_test(test_file_size_limit),
         cmocka_unit_test(test_damaged_checkpoint),
         cmocka_unit_test(test_machines),
     };

@@ -209,7 +209,7 @@ static void text_becomes_a_token_file(void **state)
     for (int again = 0; again < 2; again++) {
         /* The second time the output lies in the folder that is read, and is left out. */
         const char *out = in_scratch("text/out.bin");
-        WORKS(rn_tokens_build(&t, out, paths, 2, bytes_of_text, err));
+        WORKS(rn_tokens_build(&t, out, paths, 2, NULL, bytes_of_text, err));
         static const char expected[] = "first second \xc3\xa9 third last";
         assert_int_equal(rn_tokens_count(t), sizeof expected - 1);
         assert_int_equal(rn_tokens_text_bytes(t), sizeof expected - 1);
@@ -227,7 +227,7 @@ static void text_becomes_a_token_file(void **state)
     WORKS(rn_tokens_open(&t, in_scratch("text/out.bin"), err));
     rn_tokens_free(t);
     const char *self = in_scratch("text/out.bin");
-    FAILS(rn_tokens_build(&t, self, &self, 1, bytes_of_text, err), RN_EINVAL,
+    FAILS(rn_tokens_build(&t, self, &self, 1, NULL, bytes_of_text, err), RN_EINVAL,
           "input and output");
 }
 
@@ -240,7 +240,8 @@ static void long_texts_are_read_in_pieces(void **state)
     for (size_t i = 0; i < size; i++) text[i] = (unsigned char)(i * 31 + i / 251);
     const char *path = put_bytes("long.txt", text, size);
     rn_tokens *t;
-    WORKS(rn_tokens_build(&t, in_scratch("long-out.bin"), &path, 1, bytes_of_text, err));
+    WORKS(rn_tokens_build(&t, in_scratch("long-out.bin"), &path, 1, NULL, bytes_of_text,
+                          err));
     assert_int_equal(rn_tokens_count(t), size);
     int32_t *ids = malloc(size * sizeof *ids);
     assert_non_null(ids);
@@ -261,15 +262,17 @@ static void token_files_are_appended(void **state)
                            put_text("some.txt", "xy")};
     const int32_t expected[] = {'a', 0, 255, 'x', 'y'};
     rn_tokens *t;
-    WORKS(rn_tokens_build(&t, in_scratch("both.bin"), paths, 2, bytes_of_text, err));
+    WORKS(
+        rn_tokens_build(&t, in_scratch("both.bin"), paths, 2, NULL, bytes_of_text, err));
     check_ids(t, expected, 5);
     assert_int_equal(rn_tokens_text_bytes(t), 0);
     rn_tokens_free(t);
     const uint16_t large[] = {1, 2, 256};
     const char *bad = put_bytes("large.bin", large, sizeof large);
     put_text("before.bin", "old!");
-    FAILS(rn_tokens_build(&t, in_scratch("before.bin"), &bad, 1, bytes_of_text, err),
-          RN_EFORMAT, "large.bin: token 2 is 256");
+    FAILS(
+        rn_tokens_build(&t, in_scratch("before.bin"), &bad, 1, NULL, bytes_of_text, err),
+        RN_EFORMAT, "large.bin: token 2 is 256");
     WORKS(rn_tokens_open(&t, in_scratch("before.bin"), err));
     assert_int_equal(rn_tokens_count(t), 2);
     rn_tokens_free(t);
@@ -280,21 +283,25 @@ static void nothing_to_read_is_an_error(void **state)
     (void)state;
     rn_tokens *t = NULL;
     const char *out = in_scratch("nothing.bin"), *path = in_scratch("void");
-    FAILS(rn_tokens_build(&t, out, &path, 1, bytes_of_text, err), RN_ENOTFOUND, "void");
+    FAILS(rn_tokens_build(&t, out, &path, 1, NULL, bytes_of_text, err), RN_ENOTFOUND,
+          "void");
     WORKS(rn_make_folder(in_scratch("void/deeper"), err));
-    FAILS(rn_tokens_build(&t, out, &path, 1, bytes_of_text, err), RN_ENOTFOUND,
+    FAILS(rn_tokens_build(&t, out, &path, 1, NULL, bytes_of_text, err), RN_ENOTFOUND,
           "no files");
-    FAILS(rn_tokens_build(&t, out, NULL, 0, bytes_of_text, err), RN_ENOTFOUND,
+    FAILS(rn_tokens_build(&t, out, NULL, 0, NULL, bytes_of_text, err), RN_ENOTFOUND,
           "no files");
     put_text("void/deeper/empty", "");
-    FAILS(rn_tokens_build(&t, out, &path, 1, bytes_of_text, err), RN_EFORMAT, "no text");
+    FAILS(rn_tokens_build(&t, out, &path, 1, NULL, bytes_of_text, err), RN_EFORMAT,
+          "no text");
     path = "/dev/zero";
-    FAILS(rn_tokens_build(&t, out, &path, 1, bytes_of_text, err), RN_EINVAL, "/dev/zero");
+    FAILS(rn_tokens_build(&t, out, &path, 1, NULL, bytes_of_text, err), RN_EINVAL,
+          "/dev/zero");
     path = put_text("good.txt", "good");
-    FAILS(rn_tokens_build(&t, in_scratch("out.txt"), &path, 1, bytes_of_text, err),
+    FAILS(rn_tokens_build(&t, in_scratch("out.txt"), &path, 1, NULL, bytes_of_text, err),
           RN_EINVAL, ".bin");
-    FAILS(rn_tokens_build(&t, in_scratch("no/out.bin"), &path, 1, bytes_of_text, err),
-          RN_ENOTFOUND, "no/out.bin");
+    FAILS(
+        rn_tokens_build(&t, in_scratch("no/out.bin"), &path, 1, NULL, bytes_of_text, err),
+        RN_ENOTFOUND, "no/out.bin");
     assert_null(t);
     assert_false(rn_path_exists(out));
 }

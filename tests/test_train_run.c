@@ -253,6 +253,36 @@ static void stopped_run_resumes(void **state)
     remove_folder(folder);
 }
 
+/* Entries that only look like a run's own are nobody's to remove. */
+static void foreign_entries_stay(void **state)
+{
+    (void)state;
+    char *folder = new_folder();
+    shell(
+        "cd %s && mkdir -p a && cd a && mkdir step-1-notes step-000002 step-000020-best "
+        "step-000003.old step-000004.tmp-9 step-000006.tmp-x && echo x > step-2.txt && "
+        "echo x > latest.tmp-mine && echo x > step-000007 && "
+        "echo x | tee step-1-notes/n step-000002/notes.txt step-000003.old/config.json "
+        "step-000004.tmp-9/trainer.json.tmp-9-1 step-000020-best/model.safetensors "
+        "step-000006.tmp-x/config.json > /dev/null && ln -s step-1-notes step-000008",
+        folder);
+    job j = new_job(folder, "a");
+    must_run(&j);
+    shell(
+        "cd %s/a && cat step-1-notes/n step-000002/notes.txt latest.tmp-mine step-2.txt "
+        "step-000007 step-000020-best/model.safetensors step-000006.tmp-x/config.json "
+        "step-000008/n > /dev/null && ! ls -d *.old *.tmp-9 2> /dev/null && "
+        "test -d step-000024 -a ! -e step-000020",
+        folder);
+
+    job blocked = new_job(folder, "b");
+    shell("mkdir -p %s/b/step-000005 && echo x > %s/b/step-000005/notes.txt", folder,
+          folder);
+    refused(&blocked, RN_EEXIST, "step-000005: is in the way");
+    shell("cat %s/b/step-000005/notes.txt > /dev/null", folder);
+    remove_folder(folder);
+}
+
 /* ---- killed runs ---- */
 
 static int child(char **argv)
@@ -411,7 +441,8 @@ static void state_comes_back(void **state)
     OK(rn_trainer_create(&t, model, &o, &err_));
     OK(rn_metrics_open(&metrics, folder, true, 0, &err_));
     rn_run_identity id = {.trainer = t, .data_count = 5, .data_hash = UINT64_MAX};
-    const rn_train_state states[] = {{7, 5, 2, 1.0 / 3, 0.1, 12.5}, {8, 0, 8, 0, NAN, 0}};
+    const rn_train_state states[] = {{7, 5, 2, 1.0 / 3, 0.1, 12.5, 3.5},
+                                     {8, 0, 8, 0, NAN, 0, NAN}};
     for (size_t i = 0; i < 2; i++) {
         t->state = states[i];
         OK(rn_checkpoint_save(&id, folder, metrics, &err_));
@@ -659,6 +690,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(run_leaves_a_model),
         cmocka_unit_test(stopped_run_resumes),
+        cmocka_unit_test(foreign_entries_stay),
         cmocka_unit_test(killed_at_steps),
         cmocka_unit_test(killed_at_any_time),
         cmocka_unit_test(half_saved_runs_resume),

@@ -13,7 +13,7 @@ step() {
     local name=$1 begin=$SECONDS
     shift
     if ! "$@" >"$log" 2>&1 </dev/null; then
-        cat "$log"
+        grep -vE '^\[[0-9]+/[0-9]+\] ' "$log" || true # not what went well
         echo "$name: FAILED"
         exit 1
     fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing, and only that: tools/setup.sh build|check|bench
+# Installs what is missing, and only that: tools/setup.sh build|check
 # The one list of what the project needs. Without apt, or without the right to use it, the list
 # of what is missing is printed and the exit status is 1. Nothing missing: no network, no root.
 # RETNET_NO_INSTALL=1 never installs. Optional packages that could not be had are remembered in
@@ -7,7 +7,7 @@
 set -euo pipefail
 
 # For whom, the Debian and Ubuntu package, how it is recognised. A leading ? marks what the
-# project can do without. check also needs what build needs, bench alike.
+# project can do without. check also needs what build needs.
 packages() {
     cat <<'LIST'
 build gcc             command gcc
@@ -23,7 +23,6 @@ check libclang-rt-dev clang -fsanitize=address
 check libcmocka-dev   library cmocka
 check python3         command python3
 check ?clang-format-14 command clang-format-14
-bench gnuplot-nox     command gnuplot
 LIST
 }
 
@@ -86,8 +85,8 @@ give_up() {
 
 goal=${1:-}
 case $goal in
-build | check | bench) ;;
-*) echo "usage: tools/setup.sh build|check|bench" >&2 && exit 2 ;;
+build | check) ;;
+*) echo "usage: tools/setup.sh build|check" >&2 && exit 2 ;;
 esac
 cd "$(dirname "$0")/.."
 mkdir -p build

@@ -45,10 +45,12 @@ rn_status rn_tokens_open(rn_tokens **out, const char *path, rn_error *err);
  * Text files and folders (read in order of path, sub-folders too; hidden files and what is not a
  * regular file are left out) encoded into one token file at `out_path`, which is then opened.
  * u16 ids without a header when the vocabulary fits, else llm.c's u32 layout. Token files among
- * the paths are appended as they are.
+ * the paths are appended as they are. `leave_out`: a folder that is not read where it lies in
+ * one of the paths, or NULL.
  */
 rn_status rn_tokens_build(rn_tokens **out, const char *out_path, const char *const *paths,
-                          size_t count, const rn_tokenizer *t, rn_error *err);
+                          size_t count, const char *leave_out, const rn_tokenizer *t,
+                          rn_error *err);
 
 /** A view of tokens [begin, begin + count) of `of`, which must outlive it. */
 rn_status rn_tokens_slice(rn_tokens **out, const rn_tokens *of, uint64_t begin,

@@ -34,6 +34,10 @@ typedef struct rn_eval_result {
     rn_row_norm row_norm; /**< the one that was used */
 } rn_eval_result;
 
+/** loss / ln 2 * tokens / bytes, for a text of `tokens` tokens and `bytes` bytes: with
+   one byte a token exactly loss / ln 2. NaN when bytes is 0: unknown. */
+double rn_eval_bits_per_byte(double loss, uint64_t tokens, uint64_t bytes);
+
 /** Loss over a token sequence: every token but the first is predicted once, windows
    included: window w reads tokens [w N, w N + N) and predicts [w N + 1, w N + N + 1). */
 rn_status rn_eval_tokens(rn_model *model, const rn_tokens *tokens,
@@ -41,7 +45,7 @@ rn_status rn_eval_tokens(rn_model *model, const rn_tokens *tokens,
                          rn_error *err);
 
 /**
- * Loss of `batch` rows of `length` ids, each from an empty state: mean over rows and
+ * Loss of `batch` rows of `length` >= 2 ids, each from an empty state: mean over rows and
  * positions 0..length-2 of the cross-entropy against the next id. logits (NULL, or room
  * for [batch][length][vocab]) receives the logits. options->window must be 0.
  */

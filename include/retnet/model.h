@@ -71,8 +71,9 @@ void rn_model_free(rn_model *model);
  */
 rn_status rn_model_save(const rn_model *model, const char *folder, rn_error *err);
 
-/** Key number `index` of the opened config.json that the library does not know and has
-    ignored, for a warning; NULL past the end. Owned by the model. */
+/** Key number `index` of the config.json behind the model, opened, created or described,
+    that the library does not know and has ignored, for a warning; NULL past the end.
+    Owned by the model. */
 const char *rn_model_unknown_key(const rn_model *model, size_t index);
 
 void rn_model_info_get(const rn_model *model, rn_model_info *out);
@@ -90,6 +91,10 @@ rn_model_tensor rn_model_tensor_at(const rn_model *model, size_t index);
 /** The name of parameter `index` in the checkpoint that the model was opened from; the
    native name for a new model. Owned by the model. */
 const char *rn_model_tensor_original_name(const rn_model *model, size_t index);
+
+/** How parameter `index` is stored in that checkpoint, as safetensors writes it: "BF16";
+   "F32" for a new model. Owned by the model. */
+const char *rn_model_tensor_stored_type(const rn_model *model, size_t index);
 
 /** The presets: name and one-line description; NULL past the end. */
 const char *rn_preset_name(size_t index);

@@ -107,16 +107,19 @@ typedef struct rn_train_run_options {
                                    the latest; such a run does not repeat bit for bit */
     size_t val_window;        /**< tokens per validation window; 0: seq */
     rn_train_callback *progress;
+    rn_status (*accepted)(void *user, rn_error *err); /**< called once, when `out` is this
+                                   run's alone and what it holds is to be continued by this
+                                   very run; a failure ends the run. NULL: nothing */
     void *user;
 } rn_train_run_options;
 
 typedef struct rn_train_result {
     uint64_t steps, tokens;    /**< steps and tokens of all runs together */
-    double train_loss;         /**< smoothed, at the end */
+    double train_loss;         /**< smoothed, at the end; NaN before any step */
     double val_loss;           /**< nats per token over the whole validation text, or NaN */
     double val_bits_per_byte;
     double best_val_loss;
-    double first_val_bits_per_byte; /**< before the first step of this run */
+    double first_val_bits_per_byte; /**< before the first step of all runs, or NaN */
     double tokens_per_second, seconds;
     uint64_t skipped_steps;
     char checkpoint[1024];     /**< the folder */
@@ -136,6 +139,10 @@ rn_status rn_train_run(rn_model *model, const rn_train_run_options *options,
 
 /** Whether the folder holds a checkpoint that a resumed run would continue. */
 bool rn_train_resumable(const char *folder);
+
+/** The folder inside `folder` of the checkpoint that a resumed run would continue: *out,
+    freed with free(). It is a model too. */
+rn_status rn_train_checkpoint(char **out, const char *folder, rn_error *err);
 
 #ifdef __cplusplus
 }

@@ -193,12 +193,14 @@ static rn_status write_tokens(build *b, const char *out_path, const rn_paths *fi
 }
 
 rn_status rn_tokens_build(rn_tokens **out, const char *out_path, const char *const *paths,
-                          size_t count, const rn_tokenizer *t, rn_error *err)
+                          size_t count, const char *leave_out, const rn_tokenizer *t,
+                          rn_error *err)
 {
+    const char *const except[2] = {out_path, leave_out};
     build b = {.tokenizer = t, .all_text = true};
     rn_paths files;
     rn_tokens *made;
-    rn_status st = rn_text_collect(&files, paths, count, out_path, err);
+    rn_status st = rn_text_collect(&files, paths, count, except, err);
     if (st) return st;
     st = write_tokens(&b, out_path, &files, err);
     rn_paths_free(&files);

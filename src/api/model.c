@@ -1,6 +1,7 @@
 /* The small public functions around a model: making one from a source, its sizes, its
    config as text, its parameters. Opening and saving are in files of their own. */
 #include "api/blame.h"
+#include "api/names.h"
 #include "formats/checkpoint.h"
 #include "model/model.h"
 
@@ -20,20 +21,25 @@ static rn_status apply_text(rn_config *config, const char *text, rn_error *err)
     return st;
 }
 
-static rn_status apply_file(rn_config *config, const char *path, const char **dialect,
-                            rn_error *err)
+/* What a source means. */
+typedef struct shape {
+    rn_config config;
+    const char *dialect;
+    json_t *unknown; /* keys that nobody knows, or NULL */
+} shape;
+
+static rn_status apply_file(shape *s, const char *path, rn_error *err)
 {
     json_t *keys;
-    rn_status st = rn_config_read(path, &keys, dialect, err);
+    rn_status st = rn_config_read_keys(path, &keys, &s->unknown, &s->dialect, err);
     if (st) return st;
-    st = rn_config_apply(config, keys, err);
+    st = rn_config_apply(&s->config, keys, err);
     json_decref(keys);
     return st ? rn_blame_file(err, st, path) : RN_OK;
 }
 
-/* The config that a source means, settings included, checked. */
-static rn_status resolve(rn_config *config, const rn_model_source *source,
-                         const char **dialect, rn_error *err)
+/* The config with settings included, checked. s->unknown is the caller's in any case. */
+static rn_status resolve(shape *s, const rn_model_source *source, rn_error *err)
 {
     int given = !!source->preset + !!source->config_path + !!source->config_json;
     if (given != 1)
@@ -41,28 +47,42 @@ static rn_status resolve(rn_config *config, const rn_model_source *source,
                        "model source: one of preset, config_path and config_json, not %d",
                        given);
     rn_status st;
-    *dialect = "native";
-    *config = rn_config_defaults();
-    if (source->preset) st = rn_config_preset(config, source->preset, err);
-    else if (source->config_path)
-        st = apply_file(config, source->config_path, dialect, err);
-    else st = apply_text(config, source->config_json, err);
+    *s = (shape){.config = rn_config_defaults(), .dialect = "native"};
+    if (source->preset) st = rn_config_preset(&s->config, source->preset, err);
+    else if (source->config_path) st = apply_file(s, source->config_path, err);
+    else st = apply_text(&s->config, source->config_json, err);
     for (size_t i = 0; i < source->settings_count && !st; i++)
-        st = rn_config_set(config, source->settings[i], err);
-    return st ? st : rn_config_check(config, err);
+        st = rn_config_set(&s->config, source->settings[i], err);
+    return st ? st : rn_config_check(&s->config, err);
+}
+
+static rn_status keep_unknown_keys(rn_model *m, const json_t *unknown, rn_error *err)
+{
+    size_t count = json_array_size(unknown);
+    if (!count) return RN_OK;
+    const char **keys = calloc(count, sizeof *keys);
+    if (!keys) return rn_fail_memory(err, "config keys", count * sizeof *keys);
+    for (size_t i = 0; i < count; i++)
+        keys[i] = json_string_value(json_array_get(unknown, i));
+    rn_status st = rn_names_copy(&m->unknown_keys, keys, count, err);
+    free(keys);
+    return st;
 }
 
 static rn_status make(rn_model **out, rn_exec *x, const rn_model_source *source,
                       rn_error *err)
 {
-    rn_config config;
-    const char *dialect;
-    rn_model *m;
-    rn_status st = resolve(&config, source, &dialect, err);
-    if (st) return st;
-    st = rn_model_new(&m, x, &config, err);
-    if (st) return st;
-    snprintf(m->dialect, sizeof m->dialect, "%s", dialect);
+    shape s = {.unknown = NULL};
+    rn_model *m = NULL;
+    rn_status st = resolve(&s, source, err);
+    if (!st) st = rn_model_new(&m, x, &s.config, err);
+    if (!st) st = keep_unknown_keys(m, s.unknown, err);
+    json_decref(s.unknown);
+    if (st) {
+        rn_model_free(m);
+        return st;
+    }
+    snprintf(m->dialect, sizeof m->dialect, "%s", s.dialect);
     *out = m;
     return RN_OK;
 }
@@ -150,4 +170,9 @@ const char *rn_model_unknown_key(const rn_model *m, size_t index)
 const char *rn_model_tensor_original_name(const rn_model *m, size_t index)
 {
     return m->original ? m->original[index] : m->params[index].name;
+}
+
+const char *rn_model_tensor_stored_type(const rn_model *m, size_t index)
+{
+    return m->stored_types ? m->stored_types[index] : "F32";
 }

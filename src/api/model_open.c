@@ -5,7 +5,7 @@
  * file's own names.
  */
 #include "api/blame.h"
-#include "core/arena.h"
+#include "api/names.h"
 #include "formats/checkpoint.h"
 #include "model/model.h"
 
@@ -114,35 +114,15 @@ static rn_status fill_weights(rn_model *m, const rn_tensor_view *const *views,
     return RN_OK;
 }
 
-/* A copy of `count` strings and a NULL: an array of pointers with the text behind it, in
-   one block for free(). */
-static rn_status copy_strings(char ***out, const char *const *strings, size_t count,
-                              rn_error *err)
-{
-    size_t bytes;
-    bool fits = rn_mul_size(&bytes, count + 1, sizeof(char *));
-    for (size_t i = 0; i < count && fits; i++)
-        fits = rn_add_size(&bytes, bytes, strlen(strings[i]) + 1);
-    char **copies = fits ? malloc(bytes) : NULL;
-    if (!copies) return rn_fail_memory(err, "names", fits ? bytes : SIZE_MAX);
-    char *text = (char *)(copies + count + 1);
-    for (size_t i = 0; i < count; i++) {
-        size_t length = strlen(strings[i]) + 1;
-        copies[i] = memcpy(text, strings[i], length);
-        text += length;
-    }
-    copies[count] = NULL;
-    *out = copies;
-    return RN_OK;
-}
-
 static rn_status keep_names(rn_model *m, const rn_tensor_view *const *views,
                             rn_error *err)
 {
     const char **names = calloc(m->param_count, sizeof *names);
     if (!names) return rn_fail_memory(err, "names", m->param_count * sizeof *names);
     for (size_t i = 0; i < m->param_count; i++) names[i] = views[i]->name;
-    rn_status st = copy_strings(&m->original, names, m->param_count, err);
+    rn_status st = rn_names_copy(&m->original, names, m->param_count, err);
+    for (size_t i = 0; i < m->param_count; i++) names[i] = rn_dtype_name(views[i]->dtype);
+    if (!st) st = rn_names_copy(&m->stored_types, names, m->param_count, err);
     free(names);
     return st;
 }
@@ -152,7 +132,7 @@ static rn_status keep_unknown_keys(rn_model *m, const rn_checkpoint *ck, rn_erro
     const char *const *keys = rn_checkpoint_unknown_keys(ck);
     size_t count = 0;
     while (keys && keys[count]) count++;
-    return count ? copy_strings(&m->unknown_keys, keys, count, err) : RN_OK;
+    return count ? rn_names_copy(&m->unknown_keys, keys, count, err) : RN_OK;
 }
 
 /* A model of the plan's config with the tensors' values. */

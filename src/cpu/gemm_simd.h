@@ -88,8 +88,7 @@ typedef struct block {
     size_t row, panel, depth;
 } block;
 
-/* B in rows is read in place by few rows of A: packing costs as much as a dozen of them.
- */
+/* B in rows is read in place by few rows of A, for which packing would cost too much. */
 static block block_of_b(const product *p, size_t rows, size_t k0, size_t depth, size_t j0,
                         size_t cols, float *space)
 {
@@ -147,9 +146,8 @@ static void multiply_rectangle(const product *p, size_t i0, size_t i1, size_t j0
     }
 }
 
-/* The same for at most PANEL rows and a B stored by columns, as C^T = B^T A^T: so it is A
-   that is transposed, and B is read in place. Products commute, so the bits are the same.
- */
+/* The same for at most PANEL rows and a B stored by columns, as C^T = B^T A^T: A is
+   transposed, B is read in place. Products commute, so the bits are the same. */
 static void multiply_flipped(const product *p, size_t i0, size_t rows, size_t j0,
                              size_t j1, float *space)
 {

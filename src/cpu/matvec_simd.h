@@ -10,8 +10,9 @@
 #include "cpu/variants.h"
 #include "kernels/exec.h"
 
-/* Rows of W at a time, and rows of the input: registers for OUTPUTS x SHARED sums. */
-enum { OUTPUTS = 4, SHARED = VW == 16 ? 4 : 2, ALONE = 8 };
+/* Rows of W at a time, and of the input: registers for OUTPUTS x SHARED sums, or for WIDE
+   x (SHARED - 1). */
+enum { OUTPUTS = 4, SHARED = VW == 16 ? 4 : 2, WIDE = 8 };
 
 typedef struct few_rows {
     float *y;
@@ -42,7 +43,7 @@ static inline __attribute__((always_inline)) void store_sums(const int outs,
    unless NULL. */
 static inline __attribute__((always_inline)) void
 dot_step(const int outs, const int rows, size_t count, const few_rows *p, const float *w,
-         const float *in, const float *next, vf acc[SHARED][ALONE])
+         const float *in, const float *next, vf acc[SHARED][WIDE])
 {
     vf x[SHARED];
     RN_UNROLL for (int i = 0; i < rows; i++)
@@ -62,15 +63,14 @@ dot_step(const int outs, const int rows, size_t count, const few_rows *p, const 
     }
 }
 
-/* `outs` outputs from j of `rows` inputs from r, both compile-time constants at every
- * call. */
+/* `outs` outputs from j of `rows` inputs from r; both are constants at every call. */
 static inline __attribute__((always_inline)) void dot_block(const int outs,
                                                             const int rows,
                                                             const few_rows *p, size_t j,
                                                             size_t r, ahead next)
 {
     const float *w = p->w + j * p->k, *in = p->in + r * p->ldin;
-    vf acc[SHARED][ALONE];
+    vf acc[SHARED][WIDE];
     RN_UNROLL for (int i = 0; i < rows; i++)
     {
         RN_UNROLL for (int o = 0; o < outs; o++) acc[i][o] = vf_zero();
@@ -85,6 +85,15 @@ static inline __attribute__((always_inline)) void dot_block(const int outs,
     }
 }
 
+/* The same of the rows from r, fewer than SHARED. */
+static inline __attribute__((always_inline)) void
+last_rows(const int outs, const few_rows *p, size_t j, size_t r, ahead next)
+{
+    if (SHARED > 3 && p->rows - r == 3) dot_block(outs, 3, p, j, r, next);
+    else if (SHARED > 2 && p->rows - r == 2) dot_block(outs, 2, p, j, r, next);
+    else if (p->rows - r == 1) dot_block(outs, 1, p, j, r, next);
+}
+
 /* `outs` outputs from j of all rows. Each of the passes over the block asks for its share
    of the next one. */
 static inline __attribute__((always_inline)) void all_rows(const int outs,
@@ -95,17 +104,15 @@ static inline __attribute__((always_inline)) void all_rows(const int outs,
     size_t r = 0;
     for (; r + SHARED <= p->rows; r += SHARED, next.at += share)
         dot_block(outs, SHARED, p, j, r, next);
-    if (SHARED > 3 && p->rows - r == 3) dot_block(outs, 3, p, j, r, next);
-    else if (SHARED > 2 && p->rows - r == 2) dot_block(outs, 2, p, j, r, next);
-    else if (p->rows - r == 1) dot_block(outs, 1, p, j, r, next);
+    last_rows(outs, p, j, r, next);
 }
 
-/* Outputs [j, end) of all rows. */
+/* Outputs [j, end) of all rows: more at a time when there are few rows, for as many loads
+   in flight. */
 static void outputs(const few_rows *p, size_t j, size_t end)
 {
-    if (p->rows == 1)
-        for (; j + ALONE <= end; j += ALONE)
-            dot_block(ALONE, 1, p, j, 0, (ahead){p->w, 0});
+    if (p->rows < SHARED)
+        for (; j + WIDE <= end; j += WIDE) last_rows(WIDE, p, j, 0, (ahead){p->w, 0});
     for (; j + OUTPUTS <= end; j += OUTPUTS) all_rows(OUTPUTS, p, j);
     for (; j < end; j++) all_rows(1, p, j);
 }

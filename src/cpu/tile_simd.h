@@ -67,9 +67,8 @@ tile_registers(const int rows, const int vecs, size_t tail, size_t depth, const 
     }
 }
 
-/* A row block of any width: register tiles of TILE_VECS vectors and what is left of them.
-   One vector more than a tile is cut into two tiles that both keep the multipliers busy.
- */
+/* A row block of any width. One vector more than a tile is cut into two tiles that both
+   keep the multipliers busy. */
 static inline __attribute__((always_inline)) void
 tile_row_block(const int rows, size_t n, size_t depth, const float *a, size_t ar,
                size_t ac, const float *b, size_t ldb, float *c, size_t ldc, tile_out out)

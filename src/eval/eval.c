@@ -7,6 +7,7 @@
  */
 #include "core/arena.h"
 #include "core/clock.h"
+#include "core/units.h"
 #include "eval/ids.h"
 #include "model/model.h"
 #include "retnet/eval.h"
@@ -229,6 +230,11 @@ static rn_status check_model(const rn_model *m, rn_error *err)
     return rn_fail(err, RN_EINVAL, "eval: the model is a description without weights");
 }
 
+double rn_eval_bits_per_byte(double loss, uint64_t tokens, uint64_t bytes)
+{
+    return rn_bits_per_byte(loss, tokens, bytes);
+}
+
 rn_status rn_eval_tokens(rn_model *model, const rn_tokens *tokens,
                          const rn_eval_options *options, rn_eval_result *result,
                          rn_error *err)
@@ -250,9 +256,7 @@ rn_status rn_eval_tokens(rn_model *model, const rn_tokens *tokens,
     st = evaluate(model, &text, options, NULL, result, err);
     if (st) return st;
     result->bytes = rn_tokens_text_bytes(tokens);
-    if (result->bytes)
-        result->bits_per_byte =
-            result->loss / log(2.0) * ((double)count / (double)result->bytes);
+    result->bits_per_byte = rn_eval_bits_per_byte(result->loss, count, result->bytes);
     return RN_OK;
 }
 

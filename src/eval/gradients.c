@@ -78,9 +78,6 @@ static rn_status check(const rn_model *m, const int32_t *ids, size_t batch, size
     if (options->window)
         return rn_fail(err, RN_EINVAL,
                        "window: gradients of rows of ids have no windows");
-    if (length < 2)
-        return rn_fail(err, RN_EINVAL, "ids: rows of %zu leave nothing to predict",
-                       length);
     return rn_ids_check(ids, batch, length, m->config.vocab_size, err);
 }
 

@@ -17,6 +17,9 @@ rn_status rn_ids_check(const int32_t *ids, size_t batch, size_t length, size_t v
     if (batch == 0 || length == 0 || !rn_mul_size(&count, batch, length))
         return rn_fail(err, RN_EINVAL, "ids: %zu rows of %zu cannot be read", batch,
                        length);
+    if (length < 2)
+        return rn_fail(err, RN_EINVAL, "ids: rows of %zu leave nothing to predict",
+                       length);
     for (size_t i = 0; i < count; i++)
         if (ids[i] < 0 || (size_t)ids[i] >= vocab)
             return rn_fail(

@@ -198,32 +198,67 @@ const char *rn_checkpoint_original_name(rn_checkpoint *c, const char *native_nam
     return c->name;
 }
 
+/* The keys of a config that its dialect does not know, as a new array. */
+static rn_status unknown_of(json_t **out, const rn_dialect *d, const rn_source *s,
+                            rn_error *err)
+{
+    json_t *list = json_array();
+    bool kept = list != NULL;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)s->config, key, value)
+    {
+        if (d->keys && !is_known(d, key))
+            kept = kept && !json_array_append_new(list, json_string(key));
+    }
+    if (!kept) {
+        json_decref(list);
+        return rn_fail_memory(err, s->path, json_object_size(s->config));
+    }
+    *out = list;
+    return RN_OK;
+}
+
 /* Translates the config alone, as for a new model. */
-static rn_status read_config(const char *path, json_t **config, const char **dialect,
-                             rn_error *err)
+static rn_status read_config(const char *path, json_t **config, json_t **unknown,
+                             const char **dialect, rn_error *err)
 {
     json_t *stored;
     rn_status st = rn_json_read(&stored, path, err);
     if (st) return st;
     rn_source source = {path, stored, NULL};
     const rn_dialect *found;
-    json_t *native = NULL;
+    json_t *native = NULL, *keys = NULL;
     st = rn_dialect_detect(&found, &source, err);
     if (!st) st = found->config(&source, &native, err);
+    if (!st) st = unknown_of(&keys, found, &source, err);
     json_decref(stored);
-    if (st) return st;
+    if (st) {
+        json_decref(native);
+        return st;
+    }
     *config = native;
+    *unknown = keys;
     *dialect = found->name;
     return RN_OK;
+}
+
+rn_status rn_config_read_keys(const char *path, json_t **config, json_t **unknown,
+                              const char **dialect, rn_error *err)
+{
+    if (!rn_path_is_folder(path)) return read_config(path, config, unknown, dialect, err);
+    char *inside = rn_path_join(path, "config.json");
+    if (!inside) return rn_fail_memory(err, path, strlen(path));
+    rn_status st = read_config(inside, config, unknown, dialect, err);
+    free(inside);
+    return st;
 }
 
 rn_status rn_config_read(const char *path, json_t **config, const char **dialect,
                          rn_error *err)
 {
-    if (!rn_path_is_folder(path)) return read_config(path, config, dialect, err);
-    char *inside = rn_path_join(path, "config.json");
-    if (!inside) return rn_fail_memory(err, path, strlen(path));
-    rn_status st = read_config(inside, config, dialect, err);
-    free(inside);
+    json_t *unknown;
+    rn_status st = rn_config_read_keys(path, config, &unknown, dialect, err);
+    if (!st) json_decref(unknown);
     return st;
 }

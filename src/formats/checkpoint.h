@@ -54,4 +54,8 @@ const char *rn_checkpoint_original_name(rn_checkpoint *c, const char *native_nam
 rn_status rn_config_read(const char *path, json_t **config, const char **dialect,
                          rn_error *err);
 
+/* The same, with the keys that nobody knows as a new array of strings in *unknown. */
+rn_status rn_config_read_keys(const char *path, json_t **config, json_t **unknown,
+                              const char **dialect, rn_error *err);
+
 #endif

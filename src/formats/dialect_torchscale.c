@@ -86,6 +86,7 @@ static const char *const known_keys[] = {
     "transformers_version",
     "use_cache",
     "use_glu",
+    "use_lm_decay",
     "use_xmoe",
     "vocab_size",
     "xpos_rel_pos",
@@ -285,6 +286,17 @@ static rn_status refuse_others(rn_keys *k)
                    k->path);
 }
 
+/* Decays by another rule, of which only the stored result can be taken. */
+static rn_status refuse_lm_decay(rn_keys *k, const rn_source *s)
+{
+    bool other = rn_keys_bool(k, "use_lm_decay", false);
+    if (k->status || !other || find_buffer(s, "decay")) return k->status;
+    return rn_fail(k->err, RN_EUNSUPPORTED,
+                   "%s: use_lm_decay is true, which is not supported without the tensor "
+                   "retnet_rel_pos.decay",
+                   k->path);
+}
+
 static const char *read_activation(rn_keys *k)
 {
     const char *text = rn_keys_text(k, "activation_fn", "gelu");
@@ -340,6 +352,7 @@ static rn_status config(const rn_source *s, json_t **native, rn_error *err)
     sizes z;
     json_t *made = NULL;
     rn_status st = refuse_others(&k);
+    if (!st) st = refuse_lm_decay(&k, s);
     if (!st) st = read_sizes(&k, &z);
     if (!st) st = translate(&k, &z, &made);
     if (!st) st = add_buffers(made, s, &z, err);

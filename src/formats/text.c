@@ -14,8 +14,8 @@
 
 typedef struct collection {
     rn_paths files, folders; /* folders still to be read */
-    bool has_except;
-    struct stat except;
+    size_t excepts;
+    struct stat except[2];
 } collection;
 
 void rn_paths_free(rn_paths *p)
@@ -46,8 +46,10 @@ static rn_status push(rn_paths *p, char *path, rn_error *err)
 
 static bool is_except(const collection *c, const struct stat *info)
 {
-    return c->has_except && info->st_dev == c->except.st_dev &&
-           info->st_ino == c->except.st_ino;
+    for (size_t i = 0; i < c->excepts; i++)
+        if (info->st_dev == c->except[i].st_dev && info->st_ino == c->except[i].st_ino)
+            return true;
+    return false;
 }
 
 static rn_status add_entry(collection *c, DIR *dir, const char *folder, const char *name,
@@ -58,9 +60,10 @@ static rn_status add_entry(collection *c, DIR *dir, const char *folder, const ch
         return RN_OK;
     bool link = S_ISLNK(info.st_mode);
     if (link && fstatat(dirfd(dir), name, &info, 0)) return RN_OK;
+    if (is_except(c, &info)) return RN_OK;
     if (S_ISDIR(info.st_mode) && !link)
         return push(&c->folders, rn_path_join(folder, name), err);
-    if (!S_ISREG(info.st_mode) || is_except(c, &info)) return RN_OK;
+    if (!S_ISREG(info.st_mode)) return RN_OK;
     return push(&c->files, rn_path_join(folder, name), err);
 }
 
@@ -100,19 +103,21 @@ static rn_status add_path(collection *c, const char *path, rn_error *err)
 {
     struct stat info;
     if (stat(path, &info)) return rn_fail_errno(err, "%s: cannot be read", path);
+    if (is_except(c, &info))
+        return rn_fail(err, RN_EINVAL, "%s: is both input and output", path);
     if (S_ISDIR(info.st_mode)) return add_folder(c, path, err);
     if (!S_ISREG(info.st_mode))
         return rn_fail(err, RN_EINVAL, "%s: neither a file nor a folder", path);
-    if (is_except(c, &info))
-        return rn_fail(err, RN_EINVAL, "%s: is both input and output", path);
     return push(&c->files, strdup(path), err);
 }
 
 rn_status rn_text_collect(rn_paths *out, const char *const *paths, size_t count,
-                          const char *except, rn_error *err)
+                          const char *const except[2], rn_error *err)
 {
-    collection c = {.has_except = false};
-    c.has_except = except && stat(except, &c.except) == 0;
+    collection c = {.excepts = 0};
+    for (size_t i = 0; i < 2; i++)
+        if (except && except[i] && stat(except[i], &c.except[c.excepts]) == 0)
+            c.excepts++;
     rn_status st = RN_OK;
     for (size_t i = 0; !st && i < count; i++) st = add_path(&c, paths[i], err);
     if (!st && c.files.count == 0)

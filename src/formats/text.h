@@ -14,10 +14,11 @@ typedef struct rn_paths {
 
 /* Paths keep their order; a folder gives its files and those of its sub-folders, sorted
    by path. Hidden entries and what is not a regular file are left out there; links to
-   files are followed, links to folders are not. `except`, if it exists, is left out too
-   (the output). RN_ENOTFOUND for a path that is not there, or when no file is left. */
+   files are followed, links to folders are not. `except` (or NULL) names up to two
+   outputs, files or folders: what of them exists is left out too, and may not be one of
+   `paths`. RN_ENOTFOUND for a path that is not there, or when no file is left. */
 rn_status rn_text_collect(rn_paths *out, const char *const *paths, size_t count,
-                          const char *except, rn_error *err);
+                          const char *const except[2], rn_error *err);
 void rn_paths_free(rn_paths *p);
 
 #endif

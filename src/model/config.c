@@ -238,9 +238,11 @@ rn_status rn_config_apply(rn_config *config, const json_t *keys, rn_error *err)
     return RN_OK;
 }
 
-/* A list of numbers separated by commas, or NULL. */
+/* Numbers separated by commas, or a JSON array as config.json and `retnet info` show it;
+   NULL when it is neither. */
 static json_t *parse_list(const char *text)
 {
+    if (*text == '[') return json_loads(text, 0, NULL);
     json_t *list = json_array();
     while (list) {
         char *end;

@@ -108,6 +108,7 @@ void rn_model_free(rn_model *model)
     if (!model) return;
     rn_run_free(model->reader);
     free(model->original);
+    free(model->stored_types);
     free(model->unknown_keys);
     rn_block_free(model->weights);
     free(model->at);

@@ -83,9 +83,10 @@ struct rn_model {
     struct rn_model_at *at; /* the same by role (params.h) */
     size_t floats;          /* of a block, padding included */
     float *weights;         /* NULL in a description */
-    char **original;     /* [param_count] names in the checkpoint it was opened from, one
-                            block for free(); NULL: the native names */
-    char **unknown_keys; /* config keys that nobody knows, up to NULL, alike; or NULL */
+    /* One block each for free(). Names in the checkpoint it was opened from,
+       [param_count], NULL: the native names; types as stored there, NULL: float32; config
+       keys that nobody knows, up to NULL, or NULL. */
+    char **original, **stored_types, **unknown_keys;
     struct rn_run *reader; /* working memory of the model's sessions, made on first use */
 };
 

@@ -14,7 +14,6 @@
 #include "core/file.h"
 #include "train/train.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char step_prefix[] = "step-";
@@ -110,6 +110,13 @@ static rn_status read_latest(const char *folder, latest *out, rn_error *err)
     return st;
 }
 
+rn_status rn_train_checkpoint(char **out, const char *folder, rn_error *err)
+{
+    latest l;
+    rn_status st = read_latest(folder, &l, err);
+    return st ? st : join(out, folder, l.name, err);
+}
+
 static rn_status write_latest(const char *folder, const latest *l, rn_error *err)
 {
     char *path, text[80];
@@ -123,33 +130,120 @@ static rn_status write_latest(const char *folder, const latest *l, rn_error *err
 
 /* ---- what may be there at the start, and what has to go ---- */
 
-static bool is_step_folder(const char *name)
+/* What follows "step-N" in a name that this file gives (N in six digits or more), or NULL
+   for any other name. */
+static const char *after_step(const char *name)
 {
+    char number[32];
     size_t n = sizeof step_prefix - 1;
-    return strncmp(name, step_prefix, n) == 0 && isdigit((unsigned char)name[n]);
+    if (strncmp(name, step_prefix, n) != 0) return NULL;
+    size_t digits = strspn(name + n, "0123456789");
+    if (digits < 6 || digits > 20 || (digits > 6 && name[n] == '0')) return NULL;
+    snprintf(number, sizeof number, "%06llu", strtoull(name + n, NULL, 10));
+    bool same = strlen(number) == digits && memcmp(number, name + n, digits) == 0;
+    return same ? name + n + digits : NULL;
 }
 
-/* A file that rn_writer or publish was making when the process ended. */
-static bool is_temporary(const char *name)
+static bool is_step(const char *name)
 {
-    static const char *const targets[] = {"latest", "model.safetensors", "config.json",
-                                          "metrics.jsonl"};
-    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
+    const char *rest = after_step(name);
+    return rest && !*rest;
+}
+
+/* ".tmp-PID" or ".tmp-PID-TRIAL". */
+static bool is_temporary_suffix(const char *text)
+{
+    static const char digits[] = "0123456789";
+    if (strncmp(text, ".tmp-", 5) != 0) return false;
+    size_t n = strspn(text += 5, digits);
+    text += n;
+    if (n > 0 && *text == '-') text += 1 + (n = strspn(text + 1, digits));
+    return n > 0 && !*text;
+}
+
+/* A step folder, one that was being filled, or one that was being replaced. */
+static bool is_any_step(const char *name)
+{
+    const char *rest = after_step(name);
+    return rest && (!*rest || strcmp(rest, ".old") == 0 || is_temporary_suffix(rest));
+}
+
+/* Whether `name` is `target` in the making by a process that has ended: by rn_writer or
+   by publish. */
+static bool is_temporary_of(const char *name, const char *const *targets, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
         size_t n = strlen(targets[i]);
-        if (strncmp(name, targets[i], n) == 0 && strncmp(name + n, ".tmp-", 5) == 0)
+        if (strncmp(name, targets[i], n) == 0 && is_temporary_suffix(name + n))
             return true;
     }
     return false;
 }
 
+static bool is_temporary(const char *name)
+{
+    static const char *const targets[] = {"latest", "model.safetensors", "config.json",
+                                          "metrics.jsonl"};
+    return is_temporary_of(name, targets, sizeof targets / sizeof targets[0]);
+}
+
+static bool is_step_file(const char *name)
+{
+    static const char *const files[] = {"model.safetensors", "config.json",
+                                        "optimizer.safetensors", "trainer.json"};
+    size_t count = sizeof files / sizeof files[0];
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(name, files[i]) == 0) return true;
+    return is_temporary_of(name, files, count);
+}
+
+/* Whether this is a folder, not a link to one, in which only files of a checkpoint lie.
+ */
+static bool holds_only_step_files(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (!dir) {
+        if (fd >= 0) close(fd);
+        return false;
+    }
+    bool only = true;
+    const struct dirent *entry;
+    while (only && (errno = 0, entry = readdir(dir)) != NULL) {
+        const char *name = entry->d_name;
+        struct stat info;
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
+        only = is_step_file(name) &&
+               fstatat(dirfd(dir), name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+               S_ISREG(info.st_mode);
+    }
+    if (errno) only = false;
+    closedir(dir);
+    return only;
+}
+
+/* RN_EEXIST when something else than a checkpoint's folder has this name. */
+static rn_status check_step_name(const char *path, rn_error *err)
+{
+    struct stat info;
+    if (lstat(path, &info) || holds_only_step_files(path)) return RN_OK;
+    return rn_fail(err, RN_EEXIST, "%s: is in the way: it holds more than a checkpoint",
+                   path);
+}
+
+/* Removes a file, or a folder if a checkpoint is all that it holds. */
 static rn_status remove_leftover(const char *folder, const char *name, rn_error *err)
 {
     char *path;
     rn_status st = join(&path, folder, name, err);
     if (st) return st;
-    if (is_step_folder(name)) st = rn_remove_folder(path, err);
-    else if (unlink(path) && errno != ENOENT)
-        st = rn_fail_errno(err, "%s: cannot be removed", path);
+    if (is_any_step(name)) {
+        if (holds_only_step_files(path)) st = rn_remove_folder(path, err);
+    } else {
+        struct stat info;
+        if (!lstat(path, &info) && S_ISREG(info.st_mode) && unlink(path))
+            st = rn_fail_errno(err, "%s: cannot be removed", path);
+    }
     free(path);
     return st;
 }
@@ -164,7 +258,7 @@ rn_status rn_folder_clean(const char *folder, rn_error *err)
     const struct dirent *entry;
     while (!st && (entry = readdir(dir)) != NULL) {
         const char *name = entry->d_name;
-        if (is_temporary(name) || (is_step_folder(name) && strcmp(name, keep.name) != 0))
+        if (is_temporary(name) || (is_any_step(name) && strcmp(name, keep.name) != 0))
             st = remove_leftover(folder, name, err);
     }
     closedir(dir);
@@ -177,8 +271,7 @@ static bool holds_step_folder(const char *folder)
     if (!dir) return false;
     bool found = false;
     const struct dirent *entry;
-    while (!found && (entry = readdir(dir)) != NULL)
-        found = is_step_folder(entry->d_name);
+    while (!found && (entry = readdir(dir)) != NULL) found = is_step(entry->d_name);
     closedir(dir);
     return found;
 }
@@ -257,7 +350,8 @@ static rn_status write_moments(const rn_trainer *t, const char *folder, rn_error
 static rn_status fill(const rn_run_identity *id, const char *folder, uint64_t *hash,
                       rn_error *err)
 {
-    rn_status st = rn_remove_folder(folder, err);
+    rn_status st = check_step_name(folder, err);
+    if (!st) st = rn_remove_folder(folder, err);
     if (st) return st;
     st = rn_make_folder(folder, err);
     if (!st) st = rn_model_save(id->trainer->model, folder, err);
@@ -272,11 +366,13 @@ static rn_status fill(const rn_run_identity *id, const char *folder, uint64_t *h
 static rn_status write_step(const rn_run_identity *id, const char *step_folder, latest *l,
                             rn_error *err)
 {
+    rn_status st = check_step_name(step_folder, err);
+    if (st) return st;
     size_t bytes = strlen(step_folder) + 32;
     char *aside = malloc(bytes);
     if (!aside) return fail_path(err, step_folder);
     snprintf(aside, bytes, "%s.tmp-%ld", step_folder, (long)getpid());
-    rn_status st = fill(id, aside, &l->hash, err);
+    st = fill(id, aside, &l->hash, err);
     if (!st) {
         st = rn_replace_folder(aside, step_folder, err);
         if (st) rn_remove_folder(aside, NULL);

@@ -5,6 +5,7 @@
  */
 #include "core/arena.h"
 #include "core/clock.h"
+#include "core/units.h"
 #include "train/train.h"
 
 #include <math.h>
@@ -31,7 +32,6 @@ typedef struct loop {
     uint64_t run_steps;  /* of this run */
     double run_seconds;  /* spent in steps by this run */
     rn_train_progress p; /* what the last step reported */
-    double first_bits;
 } loop;
 
 /* ---- set-up ---- */
@@ -97,7 +97,8 @@ static rn_status open_folder(loop *r, rn_error *err)
         if (st) return st;
         r->saved_step = r->t->state.step;
     }
-    st = rn_folder_clean(o->out, err);
+    if (o->accepted) st = o->accepted(o->user, err);
+    if (!st) st = rn_folder_clean(o->out, err);
     if (st) return st;
     return rn_metrics_open(&r->metrics, o->out, !r->resumed, r->t->state.step, err);
 }
@@ -180,7 +181,8 @@ static rn_status evaluate(loop *r, bool count, rn_error *err)
     double loss = rn_validator_loss(r->validator);
     r->p.evaluated = true;
     r->p.val_loss = loss;
-    r->p.val_bits_per_byte = rn_bits_per_byte(r->o->val, loss);
+    r->p.val_bits_per_byte = rn_bits_per_byte(loss, rn_tokens_count(r->o->val),
+                                              rn_tokens_text_bytes(r->o->val));
     if (!count) return RN_OK;
     if (isfinite(loss) && !(s->best_val_loss <= loss)) s->best_val_loss = loss;
     rn_metrics_evaluation(r->metrics, s->step, loss, r->p.val_bits_per_byte);
@@ -241,7 +243,7 @@ static rn_status start(loop *r, bool *stop, rn_error *err)
     r->p.val_loss = r->p.val_bits_per_byte = NAN;
     if (!r->validator) return RN_OK;
     rn_status st = evaluate(r, !r->resumed, err);
-    r->first_bits = r->p.val_bits_per_byte;
+    if (!r->resumed) r->t->state.first_val_bits = r->p.val_bits_per_byte;
     if (!st) report(r, stop);
     return st;
 }
@@ -267,11 +269,11 @@ static void summarize(const loop *r, rn_train_result *out)
     *out = (rn_train_result){
         .steps = s->step,
         .tokens = tokens_done(r),
-        .train_loss = s->smooth_loss,
+        .train_loss = s->applied ? s->smooth_loss : NAN,
         .val_loss = r->p.val_loss,
         .val_bits_per_byte = r->p.val_bits_per_byte,
         .best_val_loss = s->best_val_loss,
-        .first_val_bits_per_byte = r->first_bits,
+        .first_val_bits_per_byte = s->first_val_bits,
         .tokens_per_second = r->run_seconds > 0 ? tokens / r->run_seconds : 0.0,
         .seconds = used_seconds(r),
         .skipped_steps = s->skipped,
@@ -282,7 +284,7 @@ static void summarize(const loop *r, rn_train_result *out)
 rn_status rn_train_run(rn_model *model, const rn_train_run_options *options,
                        rn_train_result *result, rn_error *err)
 {
-    loop r = {.o = options, .lock = -1, .saved_step = UINT64_MAX, .first_bits = NAN};
+    loop r = {.o = options, .lock = -1, .saved_step = UINT64_MAX};
     rn_status st = check_options(options, err);
     if (!st) st = rn_trainer_create(&r.t, model, &options->train, err);
     if (!st) st = open_data(&r, err);

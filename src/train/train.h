@@ -56,9 +56,10 @@ typedef struct rn_train_state {
     uint64_t step;    /* optimizer steps, skipped ones included */
     uint64_t applied; /* steps that changed the weights: AdamW's own count */
     uint64_t skipped;
-    double smooth_loss;   /* exponential mean over about 50 applied steps */
-    double best_val_loss; /* NaN before the first evaluation */
-    double seconds;       /* of all runs together, for the time limit */
+    double smooth_loss;    /* exponential mean over about 50 applied steps */
+    double best_val_loss;  /* NaN before the first evaluation */
+    double seconds;        /* of all runs together, for the time limit */
+    double first_val_bits; /* per byte, before the very first step; NaN: unknown */
 } rn_train_state;
 
 /* Neighbouring parameters that the optimizer treats alike. */
@@ -109,9 +110,6 @@ void rn_validator_free(rn_validator *v);
 
 /* Nats per token over the whole text, every token but the first predicted once. */
 double rn_validator_loss(rn_validator *v);
-
-/* Bits per byte of a loss, or NaN when the bytes behind the tokens are unknown. */
-double rn_bits_per_byte(const rn_tokens *tokens, double loss);
 
 /* ---- digest.c ---- */
 
@@ -203,7 +201,8 @@ void rn_folder_unlock(int lock);
 rn_status rn_folder_check(const char *folder, bool resume, rn_error *err);
 
 /* Removes what an interrupted run left half-made: step folders other than the latest, and
-   temporary files. */
+   temporary files. Names that a run does not give, and folders that hold more than a
+   checkpoint, are left alone. */
 rn_status rn_folder_clean(const char *folder, rn_error *err);
 
 /* Writes a checkpoint, makes it the latest, removes the one before. `metrics` are on disk

@@ -102,7 +102,7 @@ rn_status rn_trainer_create(rn_trainer **out, rn_model *model,
 
     t->model = model;
     t->options = *options;
-    t->state.best_val_loss = NAN;
+    t->state.best_val_loss = t->state.first_val_bits = NAN;
     rn_status st = resolve(&t->options, model, err);
     if (st) goto fail;
     st = alloc_trainer(t, err);

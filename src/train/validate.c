@@ -110,10 +110,3 @@ double rn_validator_loss(rn_validator *v)
         sum += stretch_loss(v, at, total - at < rows ? (size_t)(total - at) : rows);
     return sum / (double)total;
 }
-
-double rn_bits_per_byte(const rn_tokens *tokens, double loss)
-{
-    uint64_t bytes = rn_tokens_text_bytes(tokens);
-    if (bytes == 0) return NAN;
-    return loss / 0.6931471805599453 * (double)rn_tokens_count(tokens) / (double)bytes;
-}
