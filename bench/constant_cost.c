@@ -1,12 +1,12 @@
 /*
  * What a token costs, and how much memory is resident, as a sequence grows.
  *
- *   constant_cost generate MODEL DEPTH...   draws tokens, one recurrent step each
- *   constant_cost read MODEL DEPTH...       reads made-up text chunkwise
+ *   constant_cost [-t N] generate MODEL DEPTH...   draws tokens, one recurrent step each
+ *   constant_cost [-t N] read MODEL DEPTH...       reads made-up text chunkwise
  *
- * MODEL is a checkpoint, or preset:NAME for random weights. At each depth: the median
- * time of a token over the stretch that ends there (500 tokens when generating, 8 blocks
- * of 1,024 when reading), and the resident set of the process.
+ * MODEL is a checkpoint, or preset:NAME for random weights; N threads. At each depth: the
+ * median time of a token over the stretch that ends there (500 tokens when generating, 8
+ * blocks of 1,024 when reading), and the resident set of the process.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -112,9 +112,9 @@ static rn_status advance(bench *b, uint64_t depth,
     }
 }
 
-static rn_status open_model(bench *b, const char *name, rn_error *err)
+static rn_status open_model(bench *b, const char *name, int threads, rn_error *err)
 {
-    rn_status st = rn_exec_open(&b->exec, NULL, err);
+    rn_status st = rn_exec_open(&b->exec, &(rn_exec_options){.threads = threads}, err);
     if (st) return st;
     if (strncmp(name, "preset:", 7)) st = rn_model_open(&b->model, b->exec, name, err);
     else
@@ -169,18 +169,29 @@ static size_t parse_depths(char **argv, int argc, uint64_t *depths)
     return count;
 }
 
+static int usage(void)
+{
+    fprintf(stderr,
+            "usage: constant_cost [-t threads] generate|read MODEL DEPTH... (rising)\n");
+    return 2;
+}
+
 int main(int argc, char **argv)
 {
+    int threads = 0;
+    if (argc > 2 && !strcmp(argv[1], "-t")) {
+        threads = atoi(argv[2]);
+        argv += 2;
+        argc -= 2;
+    }
     uint64_t depths[MAX_DEPTHS];
     size_t count = argc > 3 ? parse_depths(argv + 3, argc - 3, depths) : 0;
     bool generate = argc > 1 && !strcmp(argv[1], "generate");
-    if (count == 0 || !(generate || !strcmp(argv[1], "read"))) {
-        fprintf(stderr, "usage: constant_cost generate|read MODEL DEPTH... (rising)\n");
-        return 2;
-    }
+    if (count == 0 || !(generate || !strcmp(argv[1], "read"))) return usage();
+
     static bench b;
     rn_error err = {0};
-    rn_status st = open_model(&b, argv[2], &err);
+    rn_status st = open_model(&b, argv[2], threads, &err);
     if (!st) {
         rn_model_info info;
         rn_model_info_get(b.model, &info);

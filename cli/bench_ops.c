@@ -4,6 +4,7 @@
  * dv), recurrent 4 dk dv; the masked half of a square of scores is not useful and does
  * not count.
  */
+#define _DEFAULT_SOURCE
 #include "bench.h"
 
 #include "commands.h"
@@ -15,6 +16,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 typedef struct kernel_rows {
     cli_bench *b;
@@ -78,6 +80,17 @@ static void fill(float *out, size_t count)
     }
 }
 
+/* Memory as a model's own blocks have it: huge pages where the system gives them. */
+static float *block_of(size_t floats)
+{
+    const size_t page = (size_t)2 << 20;
+    if (floats > (SIZE_MAX - page) / sizeof(float)) return NULL;
+    size_t bytes = (floats * sizeof(float) + page - 1) / page * page;
+    void *block = aligned_alloc(page, bytes);
+    if (block) madvise(block, bytes, MADV_HUGEPAGE); /* a hint: may fail */
+    return block;
+}
+
 static int make_case(retention_case *c, size_t tokens, rn_error *err)
 {
     rn_retention_call *call = &c->call;
@@ -87,7 +100,7 @@ static int make_case(retention_case *c, size_t tokens, rn_error *err)
     c->state_floats = heads * call->dk * call->dv;
     overflow = overflow || __builtin_mul_overflow(qk + v, 2, &total) ||
                __builtin_add_overflow(total, c->state_floats + heads, &total);
-    c->block = overflow || total > SIZE_MAX / 4 ? NULL : malloc(total * sizeof(float));
+    c->block = overflow ? NULL : block_of(total);
     if (!c->block)
         return cli_fail(err, "bench retention: out of memory for %zu tokens", tokens);
     fill(c->block, total);

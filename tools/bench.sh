@@ -20,6 +20,6 @@ measure kernels "$retnet" bench kernels --quiet
 measure retention "$retnet" bench retention --quiet
 measure decode "$retnet" bench decode --random 1 --preset nano --quiet
 measure train "$retnet" bench train --random 1 --preset nano --quiet
-measure generating "$cost" generate preset:nano 1000 10000 100000
+measure generating "$cost" -t 1 generate preset:nano 1000 10000 100000
 measure reading "$cost" read preset:nano 8192 100000 1000000
 printf '\nwritten to %s\n' "$out"

@@ -68,7 +68,7 @@ done
 
 printf '\nheld-out text, bits per byte: %.3f before training, %.3f after\n' \
     "$(number first_val_bits_per_byte)" "$(number val_bits_per_byte)"
-printf '\nwhat a token costs while generating, and the memory of the process:\n'
-build/release/constant_cost generate "$model" 1000 10000 100000
+printf '\nwhat a token costs while generating, on one thread, and the memory of the process:\n'
+build/release/constant_cost -t 1 generate "$model" 1000 10000 100000
 printf '\nthe model is in %s; go on with: %s generate %s --prompt "..."\n' \
     "$model" "$retnet" "$model"
