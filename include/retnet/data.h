@@ -15,8 +15,8 @@ extern "C" {
 
 typedef struct rn_tokenizer rn_tokenizer;
 
-/** name: "byte" (256 ids, one a byte). RN_EUNSUPPORTED for other kinds, RN_ENOTFOUND for a
-    file that is not there. */
+/** name: "byte" (256 ids, one a byte). RN_EUNSUPPORTED for other kinds, RN_ENOTFOUND for
+   a file that is not there. */
 rn_status rn_tokenizer_open(rn_tokenizer **out, const char *name, rn_error *err);
 void rn_tokenizer_free(rn_tokenizer *t);
 
@@ -27,8 +27,8 @@ size_t rn_tokenizer_vocab(const rn_tokenizer *t);
 rn_status rn_tokenizer_encode(const rn_tokenizer *t, const void *text, size_t length,
                               int32_t **ids, size_t *count, rn_error *err);
 
-/** The bytes that one id stands for: *bytes (owned by the tokenizer), *length; an id outside
-    the vocabulary gives none. */
+/** The bytes that one id stands for: *bytes (owned by the tokenizer), *length; an id
+   outside the vocabulary gives none. */
 void rn_tokenizer_piece(const rn_tokenizer *t, int32_t id, const void **bytes,
                         size_t *length);
 
@@ -36,17 +36,17 @@ void rn_tokenizer_piece(const rn_tokenizer *t, int32_t id, const void **bytes,
 typedef struct rn_tokens rn_tokens;
 
 /**
- * Opens a token file: llm.c's layout by its header (magic 20240520 version 1: u16; magic 20240801
- * version 7: u32), else nanoGPT's (headerless u16) when the name ends in .bin.
+ * Opens a token file: llm.c's layout by its header (magic 20240520 version 1: u16; magic
+ * 20240801 version 7: u32), else nanoGPT's (headerless u16) when the name ends in .bin.
  */
 rn_status rn_tokens_open(rn_tokens **out, const char *path, rn_error *err);
 
 /**
- * Text files and folders (read in order of path, sub-folders too; hidden files and what is not a
- * regular file are left out) encoded into one token file at `out_path`, which is then opened.
- * u16 ids without a header when the vocabulary fits, else llm.c's u32 layout. Token files among
- * the paths are appended as they are. `leave_out`: a folder that is not read where it lies in
- * one of the paths, or NULL.
+ * Text files and folders (read in order of path, sub-folders too; hidden files and what
+ * is not a regular file are left out) encoded into one token file at `out_path`, which is
+ * then opened. u16 ids without a header when the vocabulary fits, else llm.c's u32
+ * layout. Token files among the paths are appended as they are. `leave_out`: a folder
+ * that is not read where it lies in one of the paths, or NULL.
  */
 rn_status rn_tokens_build(rn_tokens **out, const char *out_path, const char *const *paths,
                           size_t count, const char *leave_out, const rn_tokenizer *t,
@@ -62,7 +62,8 @@ uint64_t rn_tokens_count(const rn_tokens *t);
 /** Copies ids [at, at + count) to out. The range must lie inside. */
 void rn_tokens_read(const rn_tokens *t, uint64_t at, size_t count, int32_t *out);
 
-/** Bytes of text behind the tokens, or 0 when unknown; with the byte tokenizer their count. */
+/** Bytes of text behind the tokens, or 0 when unknown; with the byte tokenizer their
+ * count. */
 uint64_t rn_tokens_text_bytes(const rn_tokens *t);
 
 /** RN_EFORMAT, naming file, index and id, when a token is not below `vocab`. */

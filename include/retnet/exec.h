@@ -24,8 +24,8 @@ typedef struct rn_exec_options {
 } rn_exec_options;
 
 /**
- * Opens a handle. options may be NULL. RN_EINVAL for an unknown name or a thread count outside
- * 0..1024, RN_EUNSUPPORTED for a device or an instruction set that is not there.
+ * Opens a handle. options may be NULL. RN_EINVAL for an unknown name or a thread count
+ * outside 0..1024, RN_EUNSUPPORTED for a device or an instruction set that is not there.
  */
 rn_status rn_exec_open(rn_exec **out, const rn_exec_options *options, rn_error *err);
 

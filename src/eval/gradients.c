@@ -62,7 +62,7 @@ static double add_gradients(pass *p, rn_batch *batch, size_t length, float scale
     for (size_t b = 0; b < batch->batch; b++) p->targets[(b + 1) * length - 1] = -1;
     rn_run_forward(p->run, batch);
     double loss = rn_run_loss(p->run, p->targets, scale, p->grads, NULL);
-    rn_run_backward(p->run, batch, p->grads);
+    rn_run_backward(p->run, p->grads);
     return loss;
 }
 

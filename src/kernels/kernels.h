@@ -1,6 +1,7 @@
 /*
- * The kernel table: one function pointer per row of kernels.def, filled with the reference C
- * and then overridden by each instruction set that the CPU (and the mask) allows.
+ * The kernel table: one function pointer per row of kernels.def, filled with the
+ * reference C and then overridden by each instruction set that the CPU (and the mask)
+ * allows.
  */
 #ifndef RN_KERNELS_KERNELS_H
 #define RN_KERNELS_KERNELS_H
@@ -9,7 +10,7 @@
 
 typedef struct rn_exec rn_exec;
 
-#define RN_KERNEL(name, args, tolerance) typedef void (*rn_##name##_fn) args;
+#define RN_KERNEL(name, args, tolerance) typedef void(*rn_##name##_fn) args;
 #include "kernels/kernels.def"
 #undef RN_KERNEL
 
@@ -26,11 +27,12 @@ typedef struct rn_kernels {
 /* Fills every slot with the reference. */
 void rn_kernels_ref(rn_kernels *k);
 
-/* Bytes of per-thread scratch that the retention kernels may use for head widths dk, dv and
-   any chunk length; a caller reserves them with rn_exec_reserve. */
+/* Bytes of per-thread scratch that the retention kernels may use for head widths dk, dv
+   and any chunk length; a caller reserves them with rn_exec_reserve. */
 size_t rn_retention_scratch(size_t dk, size_t dv);
 
-/* d_n = sum_{j<=n} gamma^j for n tokens before this one, in double; n + 1 when gamma is 1. */
+/* d_n = sum_{j<=n} gamma^j for n tokens before this one, in double; n + 1 when gamma
+ * is 1. */
 double rn_decay_sum(double log_gamma, uint64_t n);
 
 #endif

@@ -3,7 +3,6 @@
 #include "mixers/mixers.h"
 #include "model/run.h"
 
-#include <assert.h>
 #include <string.h>
 
 /* Rows after which positions repeat: a batch of equally long sequences at one position
@@ -144,9 +143,8 @@ static void embed_backward(rn_run *run, float *grads)
                    (float)c->embedding_scale);
 }
 
-void rn_run_backward(rn_run *run, const rn_batch *batch, float *grads)
+void rn_run_backward(rn_run *run, float *grads)
 {
-    assert(!batch->state); /* which a second forward pass would move on again */
     for (size_t i = run->m->config.layers; i-- > 0;) {
         if (run->options.recompute)
             rn_run_layer(run, i, NULL, run->branch, rn_run_x(run, i));

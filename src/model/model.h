@@ -144,8 +144,8 @@ void rn_run_logits(rn_run *run, size_t row, size_t count, float *logits);
 double rn_run_loss(rn_run *run, const int32_t *targets, float grad_scale, float *grads,
                    float *losses);
 
-/* Adds the gradients of the last forward and loss to grads. The batch is that of the
-   forward, without states. */
-void rn_run_backward(rn_run *run, const rn_batch *batch, float *grads);
+/* Adds the gradients of the last forward and loss to grads. That forward had no states,
+   and its ids are still there. */
+void rn_run_backward(rn_run *run, float *grads);
 
 #endif

@@ -31,7 +31,7 @@ static void add(list *l, const char *prefix, const rn_param_spec *spec)
     if (!spec->joined) l->floats = (l->floats + line - 1) / line * line;
     if (l->params) {
         rn_param *p = &l->params[l->count];
-        snprintf(p->name, sizeof p->name, "%s%s", prefix, spec->name);
+        snprintf(p->name, sizeof p->name, "%.38s%.39s", prefix, spec->name);
         p->dims = spec->dims;
         p->shape[0] = spec->shape[0];
         p->shape[1] = spec->dims == 2 ? spec->shape[1] : 1;

@@ -248,10 +248,34 @@ static rn_status remove_leftover(const char *folder, const char *name, rn_error 
     return st;
 }
 
+static bool holds_step_folder(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    if (!dir) return false;
+    bool found = false;
+    const struct dirent *entry;
+    while (!found && (entry = readdir(dir)) != NULL) found = is_step(entry->d_name);
+    closedir(dir);
+    return found;
+}
+
+/* A first save that was cut short between its steps 3 and 4 leaves a model that `latest`
+   does not know yet. It goes before the step folder that tells where it came from. */
+static rn_status remove_first_model(const char *folder, rn_error *err)
+{
+    static const char *const names[] = {"model.safetensors", "config.json"};
+    if (rn_train_resumable(folder) || !holds_step_folder(folder)) return RN_OK;
+    rn_status st = RN_OK;
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && !st; i++)
+        if (holds(folder, names[i])) st = remove_leftover(folder, names[i], err);
+    return st;
+}
+
 rn_status rn_folder_clean(const char *folder, rn_error *err)
 {
     latest keep = {.name = ""};
     rn_status st = rn_train_resumable(folder) ? read_latest(folder, &keep, err) : RN_OK;
+    if (!st) st = remove_first_model(folder, err);
     if (st) return st;
     DIR *dir = opendir(folder);
     if (!dir) return rn_fail_errno(err, "%s: cannot be listed", folder);
@@ -263,17 +287,6 @@ rn_status rn_folder_clean(const char *folder, rn_error *err)
     }
     closedir(dir);
     return st;
-}
-
-static bool holds_step_folder(const char *folder)
-{
-    DIR *dir = opendir(folder);
-    if (!dir) return false;
-    bool found = false;
-    const struct dirent *entry;
-    while (!found && (entry = readdir(dir)) != NULL) found = is_step(entry->d_name);
-    closedir(dir);
-    return found;
 }
 
 rn_status rn_folder_check(const char *folder, bool resume, rn_error *err)

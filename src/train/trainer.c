@@ -170,7 +170,7 @@ static double micro_batch(rn_trainer *t, const int32_t *ids, size_t micro,
     };
     rn_run_forward(t->run, &batch);
     double sum = rn_run_loss(t->run, t->targets, (float)grad_scale, t->grads, NULL);
-    rn_run_backward(t->run, &batch, t->grads);
+    rn_run_backward(t->run, t->grads);
     return sum;
 }
 
