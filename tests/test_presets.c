@@ -29,7 +29,7 @@ static void every_layer_learns(rn_exec *x, const char *preset)
     }
     int32_t ids[LENGTH];
     for (int i = 0; i < LENGTH; i++) ids[i] = (i * 7) % 50;
-    rn_eval_options o = {.row_norm = RN_ROW_NORM_AUTO};
+    rn_eval_options o = rn_eval_defaults();
     double loss;
     if (rn_eval_gradients(m, ids, 1, LENGTH, &o, grads, &loss, &err))
         fail_msg("%s: %s", preset, err.message);

@@ -24,6 +24,10 @@ typedef struct rn_eval_options {
     void *user;
 } rn_eval_options;
 
+/** Chunkwise, the measured chunk, the model's own row normaliser, no windows. Start from
+   these: zeroed options ask for the row normaliser none, whatever the model's is. */
+rn_eval_options rn_eval_defaults(void);
+
 typedef struct rn_eval_result {
     double loss;          /**< nats per predicted token */
     double perplexity;    /**< exp(loss) */

@@ -230,6 +230,11 @@ static rn_status check_model(const rn_model *m, rn_error *err)
     return rn_fail(err, RN_EINVAL, "eval: the model is a description without weights");
 }
 
+rn_eval_options rn_eval_defaults(void)
+{
+    return (rn_eval_options){.row_norm = RN_ROW_NORM_AUTO};
+}
+
 double rn_eval_bits_per_byte(double loss, uint64_t tokens, uint64_t bytes)
 {
     return rn_bits_per_byte(loss, tokens, bytes);
