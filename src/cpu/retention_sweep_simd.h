@@ -149,7 +149,7 @@ static void prefetch_next(const sweep *s, size_t at, size_t count, const float *
     size_t next = s->reverse ? at - TILE : at + TILE;
     for (size_t i = next; i < next + count && i < s->rows; i++)
         for (size_t c = 0; c < width; c += 16) /* a cache line */
-            __builtin_prefetch(base + i * ld + c, 0, 2);
+            __builtin_prefetch(base + i * ld + c, 0, 3);
 }
 
 /* What the state before the chunk gives to the tile of n queries at row `at`. */
