@@ -3,6 +3,7 @@
 #ifndef RN_CPU_LOOP_SIMD_H
 #define RN_CPU_LOOP_SIMD_H
 
+#include "cpu/unroll.h"
 #include "cpu/variants.h"
 #include "kernels/exec.h"
 
@@ -16,12 +17,6 @@
 /* Column sums are taken for this many columns at a time, in registers. */
 #define SLAB_VECS 4
 #define SLAB      ((size_t)SLAB_VECS * VW)
-
-#ifdef __clang__
-#    define RN_UNROLL_SLAB _Pragma("clang loop unroll(full)")
-#else
-#    define RN_UNROLL_SLAB _Pragma("GCC unroll 4")
-#endif
 
 /* The next vector of an array with `left` floats left; zeros behind its end. */
 static inline vf vf_get(const float *p, size_t left)
@@ -61,7 +56,7 @@ static inline size_t slab_part(size_t width, int j)
 /* to[0..width) += the sums of a slab. */
 static inline void slab_add(float *to, size_t width, const vf sum[SLAB_VECS])
 {
-    RN_UNROLL_SLAB for (int j = 0; j < SLAB_VECS; j++)
+    RN_UNROLL for (int j = 0; j < SLAB_VECS; j++)
     {
         size_t n = slab_part(width, j);
         float *at = to + j * VW;

@@ -22,9 +22,9 @@ static inline void bias_slab(float *db, const float *dy, size_t ld, size_t rows,
                              size_t width)
 {
     vf sum[SLAB_VECS];
-    RN_UNROLL_SLAB for (int j = 0; j < SLAB_VECS; j++) sum[j] = vf_zero();
+    RN_UNROLL for (int j = 0; j < SLAB_VECS; j++) sum[j] = vf_zero();
     for (size_t r = 0; r < rows; r++) {
-        RN_UNROLL_SLAB for (int j = 0; j < SLAB_VECS; j++)
+        RN_UNROLL for (int j = 0; j < SLAB_VECS; j++)
         {
             size_t n = slab_part(width, j);
             sum[j] = vf_add(sum[j], vf_get(dy + r * ld + j * VW, n));

@@ -125,11 +125,11 @@ static inline void norm_slab(float *dw, float *db, const float *dy, const float 
                              size_t width)
 {
     vf sum_w[SLAB_VECS], sum_b[SLAB_VECS];
-    RN_UNROLL_SLAB for (int j = 0; j < SLAB_VECS; j++) sum_w[j] = sum_b[j] = vf_zero();
+    RN_UNROLL for (int j = 0; j < SLAB_VECS; j++) sum_w[j] = sum_b[j] = vf_zero();
     for (size_t r = from; r < to; r++) {
         const float *g = dy + r * dim, *v = in + r * dim;
         moments m = {stats[2 * r], stats[2 * r + 1]};
-        RN_UNROLL_SLAB for (int j = 0; j < SLAB_VECS; j++)
+        RN_UNROLL for (int j = 0; j < SLAB_VECS; j++)
         {
             size_t n = slab_part(width, j);
             vf d = vf_get(g + j * VW, n);
@@ -252,13 +252,13 @@ static inline void head_slab_sum(const rn_headnorm *d, float *dw, const float *d
                                  const head_slab *s, size_t from, size_t to, size_t width)
 {
     vf sum[SLAB_VECS];
-    RN_UNROLL_SLAB for (int j = 0; j < SLAB_VECS; j++) sum[j] = vf_zero();
+    RN_UNROLL for (int j = 0; j < SLAB_VECS; j++) sum[j] = vf_zero();
     for (size_t r = from; r < to; r++) {
         for (size_t h = s->first_head; h < s->first_head + s->heads; h++) {
             size_t rh = r * d->heads + h, at = rh * d->dv + s->column;
             const float *gate = g ? g + r * d->ldg + h * d->dv + s->column : NULL;
             moments m = {stats[2 * rh], stats[2 * rh + 1]};
-            RN_UNROLL_SLAB for (int j = 0; j < SLAB_VECS; j++)
+            RN_UNROLL for (int j = 0; j < SLAB_VECS; j++)
             {
                 size_t n = slab_part(width, j);
                 vf u = vf_get(dy + at + j * VW, n);

@@ -20,11 +20,6 @@
 /* Vectors of one row of the state that a step holds in registers. */
 #define STEP_VECS (VW == 16 ? 8 : 4)
 
-static size_t kv_head(const rn_retention *d, size_t h)
-{
-    return h / (d->heads / d->kv_heads);
-}
-
 static size_t work_estimate(const rn_retention *d)
 {
     return d->first[d->batch] * d->heads * d->dk * d->dv;
@@ -53,8 +48,8 @@ static sweep forward_sweep(const rn_retention *d, size_t b, size_t h, size_t col
         .dk = d->dk,
         .dv = cols,
         .q = q + row * d->q_row + h * d->dk,
-        .k = k + row * d->k_row + kv_head(d, h) * d->dk,
-        .v = v + row * d->v_row + kv_head(d, h) * d->dv + col,
+        .k = k + row * d->k_row + rn_kv_head(d, h) * d->dk,
+        .v = v + row * d->v_row + rn_kv_head(d, h) * d->dv + col,
         .o = o + row * d->o_row + h * d->dv + col,
         .q_row = d->q_row,
         .k_row = d->k_row,
@@ -232,12 +227,12 @@ static void step_sequence(const rn_retention *d, size_t b, size_t h, size_t row,
                           const float *v, float *state, float *z)
 {
     const float *qr = q + row * d->q_row + h * d->dk;
-    const float *kr = k + row * d->k_row + kv_head(d, h) * d->dk;
+    const float *kr = k + row * d->k_row + rn_kv_head(d, h) * d->dk;
     float *to = o + row * d->o_row + h * d->dv;
     float log_decay = d->log_decay[h * d->decay_head + row * d->decay_row];
     decay_pair gamma = decay_of_log(log_decay);
     float row_sum = 0.0f;
-    step_head(d->dk, d->dv, gamma, qr, kr, v + row * d->v_row + kv_head(d, h) * d->dv,
+    step_head(d->dk, d->dv, gamma, qr, kr, v + row * d->v_row + rn_kv_head(d, h) * d->dv,
               state + h * d->dk * d->dv, to);
     if (d->norm == RN_ROW_NORM_PAPER)
         row_sum = step_row_sum(d->dk, gamma, qr, kr, z + h * d->dk);

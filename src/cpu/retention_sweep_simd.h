@@ -125,14 +125,13 @@ static double log_decay_sum(const sweep *s, size_t from, size_t to)
     return sum;
 }
 
-static void add_row_sums(const sweep *s, sweep_work *w, size_t rows, size_t from,
-                         size_t to)
+static void add_row_sums(const sweep *s, sweep_work *w, size_t rows, size_t keys)
 {
     if (s->norm != RN_ROW_NORM_PAPER && s->norm != RN_ROW_NORM_TORCHSCALE) return;
     for (size_t i = 0; i < rows; i++) {
         const float *row = w->scores + i * TILE;
         float sum = 0.0f;
-        for (size_t j = from; j < to; j++)
+        for (size_t j = 0; j < keys; j++)
             sum += s->norm == RN_ROW_NORM_PAPER ? row[j] : fabsf(row[j]);
         w->row_sum[i] += sum;
     }
@@ -190,7 +189,7 @@ static void square(const sweep *s, sweep_work *w, size_t at, size_t n, size_t ke
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < keys; j++)
             w->scores[i * TILE + j] *= weight[j] * (float)between;
-    add_row_sums(s, w, n, 0, keys);
+    add_row_sums(s, w, n, keys);
     tile_product(n, s->dv, keys, w->scores, TILE, 1, s->v + key_at * s->v_row, s->v_row,
                  s->o + at * s->o_row, s->o_row, (tile_out){.beta = first ? 0.0f : 1.0f});
 }
@@ -219,7 +218,7 @@ static void triangle(const sweep *s, sweep_work *w, const tile_decay *t, size_t 
     for (size_t i = 0; i < n;
          i++) /* beyond the diagonal the mask left zeros or nothing */
         for (size_t j = i + 1; j < n; j++) w->scores[i * TILE + j] = 0.0f;
-    add_row_sums(s, w, n, 0, n);
+    add_row_sums(s, w, n, n);
 }
 
 /* Multiplies the finished rows by the row normaliser's factor. */

@@ -40,11 +40,6 @@ static double log_decay_at(const rn_retention *d, size_t h, size_t row)
     return d->log_decay[h * d->decay_head + row * d->decay_row];
 }
 
-static size_t kv_head(const rn_retention *d, size_t h)
-{
-    return h / (d->heads / d->kv_heads);
-}
-
 static head_state load_state(const rn_exec *x, const rn_retention *d, const float *s,
                              const float *z)
 {
@@ -69,7 +64,7 @@ static double absolute_row_sum(const rn_retention *d, size_t h, size_t first, si
     const float *qr = q + row * d->q_row + h * d->dk;
     double sum = 0.0, log_weight = 0.0;
     for (size_t m = row + 1; m-- > first;) {
-        const float *km = k + m * d->k_row + kv_head(d, h) * d->dk;
+        const float *km = k + m * d->k_row + rn_kv_head(d, h) * d->dk;
         double dot = 0.0;
         for (size_t a = 0; a < d->dk; a++) dot += (double)qr[a] * km[a];
         sum += fabs(dot) * exp(log_weight);
@@ -84,8 +79,8 @@ static void token(const rn_retention *d, size_t b, size_t h, size_t row, head_st
                   const float *v)
 {
     const float *qr = q + row * d->q_row + h * d->dk;
-    const float *kr = k + row * d->k_row + kv_head(d, h) * d->dk;
-    const float *vr = v + row * d->v_row + kv_head(d, h) * d->dv;
+    const float *kr = k + row * d->k_row + rn_kv_head(d, h) * d->dk;
+    const float *vr = v + row * d->v_row + rn_kv_head(d, h) * d->dv;
     float *to = o + row * d->o_row + h * d->dv;
     double lg = log_decay_at(d, h, row), gamma = exp(lg), qz = 0.0;
     for (size_t a = 0; a < d->dk; a++) {
@@ -148,8 +143,8 @@ static void put(float *to, double value, bool add)
 static void backward_dq(const rn_retention *d, size_t h, size_t row, head_state *st,
                         float *dq, const float *d_o, const float *k, const float *v)
 {
-    const float *kr = k + row * d->k_row + kv_head(d, h) * d->dk;
-    const float *vr = v + row * d->v_row + kv_head(d, h) * d->dv;
+    const float *kr = k + row * d->k_row + rn_kv_head(d, h) * d->dk;
+    const float *vr = v + row * d->v_row + rn_kv_head(d, h) * d->dv;
     const float *g = d_o + row * d->o_row + h * d->dv;
     double gamma = exp(log_decay_at(d, h, row));
     for (size_t a = 0; a < d->dk; a++) {
@@ -167,8 +162,8 @@ static void backward_dkdv(const rn_retention *d, size_t h, size_t row, head_stat
                           float *dk, float *dv, const float *d_o, const float *q,
                           const float *k, const float *v)
 {
-    size_t k_at = row * d->k_row + kv_head(d, h) * d->dk;
-    size_t v_at = row * d->v_row + kv_head(d, h) * d->dv;
+    size_t k_at = row * d->k_row + rn_kv_head(d, h) * d->dk;
+    size_t v_at = row * d->v_row + rn_kv_head(d, h) * d->dv;
     const float *qr = q + row * d->q_row + h * d->dk;
     const float *g = d_o + row * d->o_row + h * d->dv;
     double gamma = exp(log_decay_at(d, h, row));

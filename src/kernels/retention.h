@@ -12,4 +12,10 @@
    signed sum of decayed scores, torchscale: of their magnitudes). */
 double rn_retention_row_factor(rn_row_norm norm, double d, double row_sum);
 
+/* The k, v head that query head h reads. */
+static inline size_t rn_kv_head(const rn_retention *d, size_t h)
+{
+    return h / (d->heads / d->kv_heads);
+}
+
 #endif

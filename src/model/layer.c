@@ -68,13 +68,12 @@ static void mix(rn_run *run, size_t layer, layer_pass *p, float *const *state, f
     c->kind->forward(run->m->x, c, &pass, y, in);
 }
 
-/* sum = alpha in + branch. */
-static void residual(rn_run *run, float *sum, const float *branch, const float *in)
+/* branch = alpha in + branch. */
+static void residual(rn_run *run, float *branch, const float *in)
 {
     rn_exec *x = run->m->x;
     size_t n = run->rows * run->m->config.mixer.width;
-    if (sum != branch) memcpy(sum, branch, n * sizeof *sum);
-    x->k.axpby(x, sum, (float)run->m->config.residual_scale, in, 1.0f, n);
+    x->k.axpby(x, branch, (float)run->m->config.residual_scale, in, 1.0f, n);
 }
 
 void rn_run_layer(rn_run *run, size_t layer, float *const *state, float *out,
@@ -89,14 +88,14 @@ void rn_run_layer(rn_run *run, size_t layer, float *const *state, float *out,
     float *sum = pre ? p->mid : p->norm1;
     mix(run, layer, p, state, sum, pre ? p->norm1 : in);
     rn_run_dropout(run, sum, 1 + 2 * layer);
-    residual(run, sum, sum, in);
+    residual(run, sum, in);
     if (!pre) rn_run_norm(run, &at->mixer_norm, p->mid, p->stats1, p->norm1, d);
 
     if (pre) rn_run_norm(run, &at->ffn_norm, p->norm2, p->stats2, p->mid, d);
     sum = pre ? out : p->norm2;
     rn_run_ffn(run, layer, p, sum, pre ? p->norm2 : p->mid);
     rn_run_dropout(run, sum, 2 + 2 * layer);
-    residual(run, sum, sum, p->mid);
+    residual(run, sum, p->mid);
     if (!pre) rn_run_norm(run, &at->ffn_norm, out, p->stats2, p->norm2, d);
 }
 
