@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 BUILD := tools/build.sh
 
-.PHONY: all demo check bench format asan tsan install clean help
+.PHONY: all demo check bench speed format asan tsan install clean help
 
 all: ## release build, program at build/release/retnet
 	@tools/setup.sh build
@@ -17,6 +17,9 @@ check: ## every build and every test
 
 bench: all ## measure the machine, the kernels, retention and generation
 	@tools/bench.sh
+
+speed: all ## the speeds that are promised, asked and measured, an hour (WHAT=decode: a part)
+	@bench/speed.py $(WHAT)
 
 format: ## rewrite all C files in the style of .clang-format
 	@tools/setup.sh check

@@ -16,6 +16,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 typedef struct kernel_rows {
@@ -24,17 +25,25 @@ typedef struct kernel_rows {
     rn_error *err;
 } kernel_rows;
 
+/* The dot products that a kernel may use, by the types in its name. */
+static cli_limit kernel_limit(cli_bench *b, const char *name)
+{
+    cli_limit want = CLI_LIMIT_F32;
+    if (strstr(name, "bf16_bf16") || strstr(name, "gemm_bf16")) want = CLI_LIMIT_BF16;
+    if (strstr(name, "linear_q")) want = CLI_LIMIT_INT8;
+    return cli_bench_limit(b, want) > 0 ? want : CLI_LIMIT_F32;
+}
+
 /* The limit is whichever of arithmetic and memory would take longer. */
 static void put_kernel(void *user, const rn_bench_row *k)
 {
     kernel_rows *rows = user;
-    double work = k->flops / cli_bench_peak(rows->b);
-    double memory = k->bytes / cli_bench_bandwidth(rows->b);
-    bool compute = work >= memory && k->flops > 0;
-    double amount = compute ? k->flops : k->bytes;
-    double limit = compute ? rows->b->peak : rows->b->bandwidth;
+    double peak = cli_bench_limit(rows->b, kernel_limit(rows->b, k->name));
+    double bandwidth = cli_bench_limit(rows->b, CLI_LIMIT_READ);
+    bool compute = k->flops > 0 && k->flops / peak >= k->bytes / bandwidth;
+    double amount = compute ? k->flops : k->bytes, limit = compute ? peak : bandwidth;
     cli_row row = {.name = k->name,
-                   .shape = k->shape,
+                   .type = "f32",
                    .depth = -1,
                    .batch = -1,
                    .seq = -1,
@@ -43,10 +52,12 @@ static void put_kernel(void *user, const rn_bench_row *k)
                    .max = amount / k->min_seconds / 1e9,
                    .unit = compute ? "GFLOP/s" : "GB/s",
                    .limit = limit / 1e9,
+                   .fraction = amount / k->seconds / limit,
                    .bytes = k->bytes,
                    .seconds = k->seconds,
                    .speedup = k->speedup};
-    if (!rows->code) rows->code = cli_bench_row(rows->b, &row, rows->err);
+    memcpy(row.shape, k->shape, sizeof row.shape);
+    if (!rows->code) rows->code = cli_bench_put(rows->b, &row, rows->err);
 }
 
 int cli_bench_kernels(cli_bench *b, rn_error *err)
@@ -139,31 +150,32 @@ static double useful_flops(const rn_retention_call *call, size_t tokens)
 static int bench_form(cli_bench *b, retention_case *c, rn_form form, rn_error *err)
 {
     cli_times times;
-    char shape[80];
     size_t chunk = (size_t)cli_int(b->args, "chunk");
     c->call.form = form;
     c->call.chunk = 0;
     if (form == RN_FORM_CHUNKWISE)
         c->call.chunk = chunk ? chunk : rn_retention_chunk(c->call.dk, c->call.dv);
-    int code = cli_bench_time(b, call_forward, c, &times, err);
+    cli_work work = {.limit = CLI_LIMIT_F32,
+                     .amount = useful_flops(&c->call, c->first[1])};
+    int code = cli_bench_time(b, call_forward, c, &work, &times, err);
     if (code) return code;
-    double flops = useful_flops(&c->call, c->first[1]) / 1e9;
-    int n = snprintf(shape, sizeof shape, "H %zu dk %zu dv %zu", c->call.heads,
-                     c->call.dk, c->call.dv);
-    if (c->call.chunk)
-        snprintf(shape + n, sizeof shape - (size_t)n, " C %zu", c->call.chunk);
     cli_row row = {.name = cli_forms[form],
-                   .shape = shape,
+                   .type = "f32",
                    .depth = -1,
                    .batch = 1,
                    .seq = (int64_t)c->first[1],
-                   .value = flops / times.median,
-                   .min = flops / times.max,
-                   .max = flops / times.min,
+                   .value = work.amount / times.median / 1e9,
+                   .min = work.amount / times.max / 1e9,
+                   .max = work.amount / times.min / 1e9,
                    .unit = "GFLOP/s",
-                   .limit = cli_bench_peak(b) / 1e9,
+                   .limit = times.rate / 1e9,
+                   .fraction = times.fraction,
                    .seconds = times.median};
-    return cli_bench_row(b, &row, err);
+    int n = snprintf(row.shape, sizeof row.shape, "H %zu dk %zu dv %zu", c->call.heads,
+                     c->call.dk, c->call.dv);
+    if (c->call.chunk)
+        snprintf(row.shape + n, sizeof row.shape - (size_t)n, " C %zu", c->call.chunk);
+    return cli_bench_put(b, &row, err);
 }
 
 static int bench_length(cli_bench *b, const rn_retention_call *shape, size_t tokens,
@@ -203,12 +215,10 @@ static int parse_shape(const char *text, rn_retention_call *out, rn_error *err)
 static int bench_shape(cli_bench *b, const rn_retention_call *shape, rn_error *err)
 {
     static const int64_t lengths[] = {512, 2048, 8192};
-    const cli_value *seq = cli_get(b->args, "seq");
-    const int64_t *list = seq->count ? seq->numbers : lengths;
-    size_t count = seq->count ? seq->count : 3;
+    cli_numbers seq = cli_bench_numbers(b, "seq", lengths, 3);
     int code = CLI_DONE;
-    for (size_t i = 0; i < count && !code; i++)
-        code = bench_length(b, shape, (size_t)list[i], err);
+    for (size_t i = 0; i < seq.count && !code; i++)
+        code = bench_length(b, shape, (size_t)seq.list[i], err);
     return code;
 }
 

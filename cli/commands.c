@@ -10,7 +10,12 @@ const char *const cli_row_norms[] = {"none",       "decay", "paper",
                                      "torchscale", "auto",  NULL};
 
 static const char *const cpus[] = {"auto", "ref", "avx2", "avx512", NULL};
-static const char *const types[] = {"f32", NULL};
+
+/* The types in the order of rn_weight_type. */
+static const char *weight_type(size_t index)
+{
+    return index < RN_WEIGHT_TYPES ? rn_weight_type_name((int)index) : NULL;
+}
 
 /* clang-format off */
 static const cli_option common_options[] = {
@@ -21,8 +26,6 @@ static const cli_option common_options[] = {
      .help = "instruction set of the kernels; auto is the best that the CPU has"},
     {.name = "device", .kind = CLI_TEXT, .metavar = "cpu|cuda[:N]", .fallback = "cpu",
      .help = "where to compute"},
-    {.name = "type", .kind = CLI_CHOICE, .choices = types, .fallback = "f32",
-     .later = "bf16", .help = "number type of the weights"},
     {.name = "seed", .kind = CLI_INT, .metavar = "N", .fallback = "0", .min = 0,
      .max = 0x1p53,
      .help = "seed of every random draw; the same seed gives the same result"},
@@ -30,9 +33,17 @@ static const cli_option common_options[] = {
      .help = "no progress and no notes on standard error; errors only"},
     {.name = "json", .kind = CLI_FLAG,
      .help = "print one JSON object at the end instead of text"},
+    {.name = "type", .kind = CLI_CHOICE, .words = weight_type,
+     .shown = "as they are stored",
+     .help = "how the weights are held; with bf16, products of long texts round both "
+             "sides to it"},
 };
 /* clang-format on */
 const cli_group cli_common = CLI_GROUP("Common options", common_options);
+/* Its last option is the type. */
+const cli_group cli_common_but_type = {"Common options", common_options,
+                                       sizeof common_options / sizeof common_options[0] -
+                                           1};
 
 /* clang-format off */
 static const cli_option random_options[] = {
@@ -50,8 +61,8 @@ static const cli_option random_options[] = {
 /* clang-format on */
 const cli_group cli_random_model = CLI_GROUP("Random model", random_options);
 
-static const cli_command *const commands[] = {&cli_train, &cli_generate, &cli_eval,
-                                              &cli_info, &cli_bench_command};
+static const cli_command *const commands[] = {
+    &cli_train, &cli_generate, &cli_eval, &cli_quantize, &cli_info, &cli_bench_command};
 
 const cli_command *cli_command_at(size_t index)
 {

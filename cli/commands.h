@@ -11,7 +11,8 @@
  */
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130 };
 
-extern const cli_command cli_train, cli_generate, cli_eval, cli_info, cli_bench_command;
+extern const cli_command cli_train, cli_generate, cli_eval, cli_quantize, cli_info,
+    cli_bench_command;
 
 /* The commands in the order of the overview; NULL past the end. */
 const cli_command *cli_command_at(size_t index);
@@ -20,8 +21,9 @@ const cli_command *cli_command_find(const char *name);
 /* One line for the overview, and the man page's NAME. */
 #define CLI_SUMMARY "train, run and measure Retentive Networks"
 
-/* --threads --cpu --device --type --seed --quiet --json. */
-extern const cli_group cli_common;
+/* --threads --cpu --device --seed --quiet --json --type; the second is for a command with
+   a --type of its own. */
+extern const cli_group cli_common, cli_common_but_type;
 /* --random --preset --config --set: a model with random weights instead of MODEL. */
 extern const cli_group cli_random_model;
 

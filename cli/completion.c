@@ -10,6 +10,11 @@ static bool is_list(const cli_option *o)
     return o->kind == CLI_LIST || o->kind == CLI_PATHS;
 }
 
+static bool has_choices(const cli_option *o)
+{
+    return o->kind == CLI_CHOICE || o->kind == CLI_CHOICES;
+}
+
 /* The command's options, separated by spaces, and its fixed first operands. */
 static void put_words(FILE *out, const cli_command *c)
 {
@@ -43,7 +48,7 @@ static void bash_value(FILE *out, const cli_option *o)
     fprintf(out, "            --%s", o->name);
     if (o->letter) fprintf(out, "|-%c", o->letter);
     fputs(") COMPREPLY=(", out);
-    if (o->kind == CLI_CHOICE) {
+    if (has_choices(o)) {
         fputs("$(compgen -W '", out);
         put_choices(out, o);
         fputs("' -- \"$word\")", out);
@@ -114,7 +119,7 @@ static void zsh_option(FILE *out, const cli_option *o)
         put_quoted(out, value);
         fputc(':', out);
     }
-    if (o->kind == CLI_CHOICE) {
+    if (has_choices(o)) {
         fputc('(', out);
         put_choices(out, o);
         fputc(')', out);
@@ -165,7 +170,7 @@ static void fish_option(FILE *out, const cli_command *c, const cli_option *o)
     fprintf(out, "complete -c retnet -n '__fish_seen_subcommand_from %s' -l %s", c->name,
             o->name);
     if (o->letter) fprintf(out, " -s %c", o->letter);
-    if (o->kind == CLI_CHOICE) {
+    if (has_choices(o)) {
         fputs(" -x -a '", out);
         put_choices(out, o);
         fputc('\'', out);

@@ -323,6 +323,10 @@ static int check_options(const cli_args *args, const char *path, rn_error *err)
                          "--row-norm: torchscale is defined for --form parallel only");
     if (cli_given(args, "chunk") && form != RN_FORM_CHUNKWISE)
         return cli_usage(err, "--chunk: only with --form chunkwise");
+    if (cli_given(args, "grads") && cli_given(args, "type") &&
+        cli_int(args, "type") > RN_WEIGHT_BF16)
+        return cli_usage(err, "--grads: weights of type %s have no gradients",
+                         cli_text(args, "type"));
     int code = cli_check_model(args, path, err);
     return code ? code : check_files(args, form, err);
 }

@@ -14,10 +14,11 @@ void cli_option_value(const cli_option *option, char *out, size_t size)
         snprintf(out, size, "%s", option->metavar);
         return;
     }
-    if (option->kind != CLI_CHOICE) return;
+    if (option->kind != CLI_CHOICE && option->kind != CLI_CHOICES) return;
+    const char *between = option->kind == CLI_CHOICE ? "|" : ",";
     size_t used = 0;
     for (size_t i = 0; cli_choice(option, i) && used < size; i++) {
-        int n = snprintf(out + used, size - used, "%s%s", i ? "|" : "",
+        int n = snprintf(out + used, size - used, "%s%s", i ? between : "",
                          cli_choice(option, i));
         used += (size_t)n;
     }

@@ -113,17 +113,6 @@ static json_t *model_json(const rn_model *model)
                      "tensors", model_tensors(model), "config", config_of(model));
 }
 
-static const char *bytes_text(char out[32], uint64_t bytes)
-{
-    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
-    double value = (double)bytes / 1024;
-    size_t i = 0;
-    for (; value >= 1024 && i < 3; i++) value /= 1024;
-    if (bytes < 1024) snprintf(out, 32, "%" PRIu64 " bytes", bytes);
-    else snprintf(out, 32, "%.1f %s", value, units[i]);
-    return out;
-}
-
 static void print_heads(const rn_model *model, size_t heads)
 {
     const double *gamma = rn_model_decays(model);
@@ -144,9 +133,9 @@ static void print_model(const rn_model *model, bool tensors)
     cli_line("dialect", "%s", info.dialect);
     cli_line("parameters", "%" PRIu64 " (%s)", info.parameters,
              cli_short(number, (double)info.parameters));
-    cli_line("weights", "%s", bytes_text(text, info.weight_bytes));
+    cli_line("weights", "%s", cli_bytes(text, info.weight_bytes));
     cli_line("state of a sequence", "%s, whatever its length",
-             bytes_text(text, info.state_bytes));
+             cli_bytes(text, info.state_bytes));
     cli_line("flops per token", "%s, whatever the position",
              cli_short(number, info.flops_per_token));
     cli_line("layers, width, heads", "%zu, %zu, %zu", info.layers, info.width,
@@ -177,10 +166,12 @@ static json_t *file_json(const rn_file *file, const char *reason)
                      tensors, "metadata", metadata, "not_a_model", cli_json_text(reason));
 }
 
-/* A metadata value comes from a stranger: one line, no control characters. */
+/* A metadata value comes from a stranger: one line, no control characters. The types of
+   tensors stand beside them in the list. */
 static void print_metadata(const char *key, const char *value)
 {
     char line[200];
+    if (!strncmp(key, "type:", 5)) return;
     snprintf(line, sizeof line, "%s = %s", key, value);
     for (char *c = line; *c; c++)
         if ((unsigned char)*c < 32 || *c == 127) *c = '?';
@@ -195,7 +186,7 @@ static void print_file(const rn_file *file)
     for (size_t i = 0; i < rn_file_tensor_count(file); i++)
         bytes += rn_file_tensor_at(file, i).bytes;
     cli_line("format", "%s", rn_file_format(file));
-    cli_line("tensors", "%zu, %s", rn_file_tensor_count(file), bytes_text(text, bytes));
+    cli_line("tensors", "%zu, %s", rn_file_tensor_count(file), cli_bytes(text, bytes));
     for (size_t i = 0; rn_file_metadata_at(file, i, &key, &value); i++)
         print_metadata(key, value);
     putchar('\n');
@@ -289,7 +280,7 @@ static int run(const cli_args *args, rn_error *err)
                      "MODEL is missing (or --preset NAME, --config FILE, --presets)");
 }
 
-static const cli_group *const groups[] = {&group, &cli_common, NULL};
+static const cli_group *const groups[] = {&group, &cli_common_but_type, NULL};
 
 const cli_command cli_info = {
     .name = "info",

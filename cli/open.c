@@ -17,15 +17,30 @@ static bool known_device(const char *name)
     return strspn(name + 5, "0123456789") == strlen(name + 5);
 }
 
-int cli_open_exec(const cli_args *args, rn_exec **out, rn_error *err)
+cli_typing cli_typing_of(const cli_args *args)
+{
+    cli_typing how = {.load = true, .type = RN_WEIGHT_STORED};
+    if (!cli_has(args, "type") || !cli_given(args, "type")) return how;
+    how.type = (rn_weight_type)cli_int(args, "type");
+    how.bf16 = how.type == RN_WEIGHT_BF16;
+    return how;
+}
+
+int cli_open_exec_as(const cli_args *args, bool bf16, rn_exec **out, rn_error *err)
 {
     const char *device = cli_text(args, "device");
     if (!known_device(device))
         return cli_usage(err, "--device: '%s' is not cpu, cuda or cuda:N", device);
     rn_exec_options options = {.threads = (int)cli_int(args, "threads"),
                                .cpu = cli_text(args, "cpu"),
-                               .device = device};
+                               .device = device,
+                               .bf16 = bf16};
     return cli_code(rn_exec_open(out, &options, err));
+}
+
+int cli_open_exec(const cli_args *args, rn_exec **out, rn_error *err)
+{
+    return cli_open_exec_as(args, cli_typing_of(args).bf16, out, err);
 }
 
 rn_model_source cli_source(const cli_args *args)
@@ -104,22 +119,40 @@ void cli_warn_of_keys(const cli_args *args, const rn_model *model, const char *l
     }
 }
 
-int cli_open_model(const cli_args *args, const char *path, cli_model *out, rn_error *err)
+/* For a command whose weights can be of any type: a random model is float32 unless it is
+   to be something else. */
+static rn_status load_model(const cli_args *args, const char *path, const cli_typing *how,
+                            cli_model *out, rn_error *err)
+{
+    if (path && how->load)
+        return rn_model_load(&out->model, out->x, path, how->type, err);
+    if (path) return rn_model_open(&out->model, out->x, path, err);
+    rn_model_source source = cli_source(args);
+    uint64_t seed = (uint64_t)cli_int(args, "random");
+    out->label = source.preset ? source.preset : source.config_path;
+    if (!how->load || how->type == RN_WEIGHT_STORED)
+        return rn_model_create(&out->model, out->x, &source, seed, err);
+    return rn_model_create_as(&out->model, out->x, &source, seed, how->type, err);
+}
+
+int cli_open_model_as(const cli_args *args, const char *path, const cli_typing *how,
+                      cli_model *out, rn_error *err)
 {
     *out = (cli_model){.label = path};
-    int code = cli_open_exec(args, &out->x, err);
-    if (code) return code;
-    if (path) {
-        code = cli_code(rn_model_open(&out->model, out->x, path, err));
-    } else {
-        rn_model_source source = cli_source(args);
-        uint64_t seed = (uint64_t)cli_int(args, "random");
-        out->label = source.preset ? source.preset : source.config_path;
-        code = cli_code(rn_model_create(&out->model, out->x, &source, seed, err));
-    }
+    int code = cli_open_exec_as(args, how->bf16, &out->x, err);
+    if (!code) code = cli_code(load_model(args, path, how, out, err));
+    if (!code) rn_model_info_get(out->model, &out->info);
+    return code;
+}
+
+int cli_open_model(const cli_args *args, const char *path, cli_model *out, rn_error *err)
+{
+    cli_typing how = cli_typing_of(args);
+    /* Gradients are those of float32 weights, whatever their products are made of. */
+    if (cli_has(args, "grads") && cli_given(args, "grads")) how.load = false;
+    int code = cli_open_model_as(args, path, &how, out, err);
     if (code) return code;
     cli_warn_of_keys(args, out->model, out->label);
-    rn_model_info_get(out->model, &out->info);
     if (out->info.vocab_size != 256 || (path && has_tokenizer_file(path)))
         return CLI_DONE;
     return cli_code(rn_tokenizer_open(&out->tokenizer, "byte", err));

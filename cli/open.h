@@ -17,7 +17,22 @@ typedef struct cli_model {
     const char *label; /* the path, the preset or the config's path */
 } cli_model;
 
+/* What --type asks of exec and model. `load`: a model for inference, its matrices held in
+   `type`; otherwise one that can be trained, of float32. */
+typedef struct cli_typing {
+    bool bf16; /* of the exec */
+    bool load;
+    rn_weight_type type;
+} cli_typing;
+
+/* For inference; as stored when --type is not given. */
+cli_typing cli_typing_of(const cli_args *args);
+
+/* Exec as --type and the other common options want it. */
 int cli_open_exec(const cli_args *args, rn_exec **out, rn_error *err);
+
+/* The same with bfloat16 products on or off whatever the options say. */
+int cli_open_exec_as(const cli_args *args, bool bf16, rn_exec **out, rn_error *err);
 
 /* Whether MODEL (`path`, NULL: not given) and --random, --preset, --config, --set fit
    together; for a random model also whether its config is right. Reads no weights. */
@@ -26,6 +41,11 @@ int cli_check_model(const cli_args *args, const char *path, rn_error *err);
 /* Exec, model and tokenizer; cli_close_model in either case. */
 int cli_open_model(const cli_args *args, const char *path, cli_model *out, rn_error *err);
 void cli_close_model(cli_model *m);
+
+/* Exec and model alone, without a tokenizer and warnings. cli_close_model in either case.
+ */
+int cli_open_model_as(const cli_args *args, const char *path, const cli_typing *how,
+                      cli_model *out, rn_error *err);
 
 /* One line on standard error, unless --quiet, for every config key that nobody knows. For
    commands that do not go through cli_open_model. */

@@ -192,22 +192,26 @@ static rn_status append_text(cli_value *v, const char *text, rn_error *err)
     return RN_OK;
 }
 
+/* One item of a list: a whole number or a word. */
+typedef rn_status read_item(const cli_option *o, const char *text, int64_t *out,
+                            rn_error *err);
+
 /* "512,2048": replaces what the default or an earlier option gave. */
-static rn_status read_ints(const cli_option *o, cli_value *v, const char *text,
-                           rn_error *err)
+static rn_status read_list(const cli_option *o, cli_value *v, const char *text,
+                           read_item *read, const char *what, rn_error *err)
 {
     v->count = 0;
     for (const char *at = text;; at++) {
         size_t length = strcspn(at, ",");
-        char number[32];
-        if (!length || length >= sizeof number)
-            return wrong(err, "--%s: '%s' is not a list of whole numbers", o->name, text);
-        memcpy(number, at, length);
-        number[length] = 0;
+        char item[32];
+        if (!length || length >= sizeof item)
+            return wrong(err, "--%s: '%s' is not a list of %s", o->name, text, what);
+        memcpy(item, at, length);
+        item[length] = 0;
         int64_t *numbers = realloc(v->numbers, (v->count + 1) * sizeof *numbers);
         if (!numbers) return no_memory(err);
         v->numbers = numbers;
-        rn_status st = read_int(o, number, &numbers[v->count], err);
+        rn_status st = read(o, item, &numbers[v->count], err);
         if (st) return st;
         v->count++;
         at += length;
@@ -229,7 +233,8 @@ static rn_status set_value(const cli_option *o, cli_value *v, const char *text,
     case CLI_CHOICE: return read_choice(o, text, &v->number, err);
     case CLI_LIST:
     case CLI_PATHS: return append_text(v, text, err);
-    case CLI_INTS: return read_ints(o, v, text, err);
+    case CLI_INTS: return read_list(o, v, text, read_int, "whole numbers", err);
+    case CLI_CHOICES: return read_list(o, v, text, read_choice, "words", err);
     }
     return RN_OK;
 }

@@ -21,7 +21,8 @@ typedef enum cli_kind {
     CLI_CHOICE, /* one of `choices`; the value is its index */
     CLI_LIST,   /* text; may be given several times */
     CLI_PATHS,  /* as CLI_LIST, and takes every argument up to the next option */
-    CLI_INTS    /* whole numbers from min to max, separated by commas */
+    CLI_INTS,   /* whole numbers from min to max, separated by commas */
+    CLI_CHOICES /* some of `choices`, separated by commas; the values are indices */
 } cli_kind;
 
 /* What completion offers for a value. */
@@ -36,7 +37,7 @@ typedef struct cli_option {
     const char *shown;    /* words for the default where it is no fixed value, or NULL */
     const char *unit;     /* "tokens", or NULL */
     double min, max;
-    const char *const *choices; /* CLI_CHOICE: names, NULL at the end */
+    const char *const *choices; /* CLI_CHOICE, CLI_CHOICES: names, NULL at the end */
     const char *(*words)(
         size_t index); /* CLI_CHOICE instead of choices; NULL at the end */
     const char *later; /* a value that this version does not have, or NULL */
@@ -78,7 +79,7 @@ typedef struct cli_value {
     int64_t number; /* CLI_INT, CLI_CHOICE (index), CLI_FLAG (0 or 1) */
     double real;
     const char **list; /* CLI_LIST, CLI_PATHS */
-    int64_t *numbers;  /* CLI_INTS */
+    int64_t *numbers;  /* CLI_INTS, CLI_CHOICES (indices) */
     size_t count;      /* of list or numbers */
 } cli_value;
 
@@ -111,7 +112,7 @@ size_t cli_option_count(const cli_command *command);
 const cli_option *cli_option_at(const cli_command *command, size_t index,
                                 const char **title);
 
-/* The i-th word of a CLI_CHOICE, or NULL past the end. */
+/* The i-th word of a CLI_CHOICE or CLI_CHOICES, or NULL past the end. */
 const char *cli_choice(const cli_option *option, size_t index);
 
 /* The word of `words` (NULL at the end) nearest to `typed`, or NULL when none is near. */

@@ -5,6 +5,7 @@
 #include "commands.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -151,6 +152,17 @@ const char *cli_short(char out[24], double value)
     for (value /= 1000; fabs(value) >= 999.95 && i + 1 < sizeof suffix; i++)
         value /= 1000;
     snprintf(out, 24, "%.*f%c", fabs(value) < 10 ? 2 : 1, value, suffix[i]);
+    return out;
+}
+
+const char *cli_bytes(char out[32], uint64_t bytes)
+{
+    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
+    double value = (double)bytes / 1024;
+    size_t i = 0;
+    for (; value >= 1024 && i < 3; i++) value /= 1024;
+    if (bytes < 1024) snprintf(out, 32, "%" PRIu64 " bytes", bytes);
+    else snprintf(out, 32, "%.1f %s", value, units[i]);
     return out;
 }
 

@@ -44,9 +44,10 @@ json_t *cli_json_text(const char *text);
 /* Prints the object, compact, with a newline, and releases it. NULL: memory is short. */
 int cli_print_json(json_t *object, rn_error *err);
 
-/* "2h03m", "2m05s", "41 s"; "12.3k", "4.56M"; both into out and returned. */
+/* "2h03m", "2m05s", "41 s"; "12.3k", "4.56M"; "3.4 MiB"; each into out and returned. */
 const char *cli_duration(char out[24], double seconds);
 const char *cli_short(char out[24], double value);
+const char *cli_bytes(char out[32], uint64_t bytes);
 
 /* Monotonic seconds. */
 double cli_seconds(void);

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 static const char *const schedules[] = {"linear", "cosine", "constant", NULL};
+static const char *const types[] = {"f32", "bf16", NULL};
 static const char *const train_forms[] = {"chunkwise", "parallel", NULL};
 
 /* clang-format off */
@@ -76,6 +77,9 @@ static const cli_option step_options[] = {
     {.name = "chunk", .kind = CLI_INT, .metavar = "C", .min = 1, .max = 1048576,
      .unit = "tokens", .shown = "the one that measured best",
      .help = "length of a chunk"},
+    {.name = "type", .kind = CLI_CHOICE, .choices = types, .fallback = "f32",
+     .help = "numbers that dense products multiply; weights, sums, states and the "
+             "optimizer are float32 with either"},
     {.name = "recompute", .kind = CLI_FLAG,
      .help = "compute activations again in the backward pass: less memory, more time"},
 };
@@ -427,7 +431,8 @@ static int train(training *t, rn_error *err)
 
 static int prepare(training *t, rn_error *err)
 {
-    int code = cli_open_exec(t->args, &t->x, err);
+    bool bf16 = !strcmp(cli_text(t->args, "type"), "bf16");
+    int code = cli_open_exec_as(t->args, bf16, &t->x, err);
     if (!code)
         code = cli_code(
             rn_tokenizer_open(&t->tokenizer, cli_text(t->args, "tokenizer"), err));
@@ -462,8 +467,8 @@ static int run(const cli_args *args, rn_error *err)
 }
 
 static const cli_group *const groups[] = {
-    &data_group,   &model_group, &step_group, &optimizer_group,
-    &record_group, &cli_common,  NULL};
+    &data_group,   &model_group,         &step_group, &optimizer_group,
+    &record_group, &cli_common_but_type, NULL};
 
 const cli_command cli_train = {
     .name = "train",

@@ -60,6 +60,7 @@ static const cli_option some_options[] = {
      .min = 0,
      .max = 9,
      .help = "some numbers"},
+    {.name = "paints", .kind = CLI_CHOICES, .choices = colours, .help = "some colours"},
     {.name = "quiet", .letter = 'q', .kind = CLI_FLAG, .help = "a flag"},
     {.name = "verbose", .letter = 'v', .kind = CLI_FLAG, .help = "another"},
 };
@@ -105,7 +106,8 @@ static void test_forms_of_options(void **state)
 {
     (void)state;
     cli_args a = PARSED("--count=-4", "one", "--rate", "1e-2", "-qv", "--name=", "--stop",
-                        "a", "--stop=-b", "--sizes", "7,8,9", "--", "--two");
+                        "a", "--stop=-b", "--sizes", "7,8,9", "--paints=red",
+                        "--paints", "green,red,green", "--", "--two");
     assert_int_equal(cli_int(&a, "count"), -4);
     assert_true(cli_given(&a, "count"));
     assert_true(cli_real(&a, "rate") == 1e-2);
@@ -115,6 +117,9 @@ static void test_forms_of_options(void **state)
     assert_string_equal(cli_get(&a, "stop")->list[1], "-b");
     assert_int_equal(cli_get(&a, "sizes")->count, 3);
     assert_int_equal(cli_get(&a, "sizes")->numbers[2], 9);
+    assert_int_equal(cli_get(&a, "paints")->count, 3);
+    assert_int_equal(cli_get(&a, "paints")->numbers[0], 1);
+    assert_int_equal(cli_get(&a, "paints")->numbers[1], 0);
     assert_int_equal(a.operand_count, 2);
     assert_string_equal(a.operands[1], "--two");
     cli_args_free(&a);
@@ -179,6 +184,9 @@ static void test_wrong_usage(void **state)
     WRONG("is not one of red, green; did you mean 'green'?", "--colour", "gren");
     WRONG("--sizes: '1,,2' is not a list of whole numbers", "--sizes", "1,,2");
     WRONG("--sizes: 10 is outside 0 to 9", "--sizes", "1,10");
+    WRONG("--paints: 'reed' is not one of red, green; did you mean 'red'?", "--paints",
+          "green,reed");
+    WRONG("--paints: 'red,' is not a list of words", "--paints", "red,");
     WRONG("--quiet: takes no value", "--quiet=yes");
     WRONG("unexpected argument 'c'", "a", "b", "c");
     WRONG("THING is missing", "-q");
@@ -207,7 +215,8 @@ static void check_options_distinct(const cli_command *c)
         assert_true(strlen(a->help) > 3);
         assert_int_not_equal(a->letter, 'h');
         assert_string_not_equal(a->name, "help");
-        if (a->kind != CLI_FLAG && a->kind != CLI_CHOICE) assert_non_null(a->metavar);
+        bool words = a->kind == CLI_CHOICE || a->kind == CLI_CHOICES;
+        if (a->kind != CLI_FLAG && !words) assert_non_null(a->metavar);
         for (size_t j = 0; j < i; j++) {
             const cli_option *b = cli_option_at(c, j, NULL);
             assert_string_not_equal(a->name, b->name);
@@ -240,12 +249,12 @@ static void test_tables(void **state)
         assert_ptr_equal(cli_command_find(c->name), c);
         check_options_distinct(c);
         for (size_t j = 0; j < 4; j += 2) check_example(c, c->examples[j]);
-        const char *const common[] = {"threads", "cpu",   "device", "type",
-                                      "seed",    "quiet", "json"};
+        const char *const common[] = {"threads", "cpu", "device", "seed", "quiet", "json"};
         cli_args args;
         rn_error err;
         assert_int_equal(cli_parse(&args, c, 1, WORDS("--help"), &err), RN_OK);
-        for (size_t j = 0; j < 7; j++) assert_true(cli_has(&args, common[j]));
+        for (size_t j = 0; j < 6; j++) assert_true(cli_has(&args, common[j]));
+        assert_int_equal(cli_has(&args, "type"), c != &cli_info);
         cli_args_free(&args);
     }
 }
@@ -442,7 +451,9 @@ static void test_completion(void **state)
     check_offers("retnet train --sched", "--schedule\n");
     check_offers("retnet train --schedule co", "cosine constant\n");
     check_offers("retnet bench re", "retention\n");
+    check_offers("retnet quantize in out --type q4", "q4_0 q4_k\n");
     check_offers("retnet info --preset nan", "nano\n");
+    check_offers("retnet bench batch --type q4", "q4_0 q4_k\n");
 }
 
 /* ---- wrong usage of the program ---- */
@@ -468,7 +479,8 @@ static void test_program_usage(void **state)
     USAGE("unknown command", "--man", "nothing");
     USAGE("did you mean '--steps'?", "train", "--stpes", "3");
     USAGE("retnet train: --steps: the N is missing", "train", "--steps");
-    USAGE("bf16 is not available in this version", "info", "--type", "bf16");
+    USAGE("--type: 'q8_0' is not one of f32, bf16", "train", "--type", "q8_0");
+    USAGE("--type: 'q4' is not one of f32, bf16, f16", "eval", "--type", "q4");
     USAGE("--device: 'gpu' is not", "info", "x", "--device", "gpu");
     USAGE("unknown option '--a?b'", "train", "--a\nb");
 }
@@ -507,8 +519,14 @@ static void test_contradictions(void **state)
     USAGE("both MODEL and --preset", "info", "m", "--preset", "nano");
     USAGE("--set: ", "info", "--preset", "nano", "--set", "width=x");
     USAGE("'nona' is not one of nano", "info", "--preset", "nona");
-    USAGE("batch is not available", "bench", "batch");
+    USAGE("MODEL is missing", "bench", "batch");
     USAGE("did you mean 'retention'?", "bench", "retenton");
+    USAGE("--type: not with bench kernels", "bench", "kernels", "--type=f32");
+    USAGE("--type: bench train takes f32 and bf16, not q8_0", "bench", "train",
+          "--type=f32,q8_0");
+    USAGE("--plot: not with bench kernels", "bench", "kernels", "--plot=x.svg");
+    USAGE("--seq: one number of steps", "bench", "batch", "--random=1", "--preset=nano",
+          "--seq=1,2");
     USAGE("takes no model", "bench", "kernels", "m");
     USAGE("--shape: '4x64' is not", "bench", "retention", "--shape", "4x64");
 }

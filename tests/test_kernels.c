@@ -14,12 +14,18 @@
 
 #define LARGEST 4e7 /* bytes and flops above which a shape is left to the benchmark */
 
+enum { CPUS = 4 };
+
 typedef struct machine {
-    rn_exec *x[3][3]; /* [instruction set][threads 1, 2, 3]; NULL where it is not there */
+    rn_exec
+        *x[CPUS][3]; /* [instruction set][threads 1, 2, 3]; NULL where it is missing */
     rn_exec *ref;
 } machine;
 
-static const char *const cpu_names[3] = {"ref", "avx2", "avx512"};
+/* The last two: AVX-512 without its parts for bytes and bfloat16, and with those that the
+   machine has. */
+static const char *const cpu_names[CPUS] = {"ref", "avx2", "avx512", "avx512 and parts"};
+static const char *const option_names[CPUS] = {"ref", "avx2", "avx512", "avx512"};
 
 static uint64_t seed(void)
 {
@@ -27,18 +33,31 @@ static uint64_t seed(void)
     return text ? strtoull(text, NULL, 10) : 1;
 }
 
+/* A handle for entry i of the lists, or NULL. */
+static rn_exec *open_cpu(int i, int threads)
+{
+    const unsigned parts = RN_CPU_VNNI | RN_CPU_BF16;
+    rn_exec *x = test_exec(option_names[i], threads);
+    if (x && i == 3 && !(x->cpu & parts)) {
+        rn_exec_close(x);
+        return NULL;
+    }
+    if (x && i == 2 && (x->cpu & parts)) {
+        const rn_gemm_fn gemm = x->k.gemm;
+        x->cpu &= ~parts;
+        rn_kernels_pick(&x->k, x->cpu);
+        x->k.gemm = gemm;
+    }
+    return x;
+}
+
 static machine *open_machine(void)
 {
     machine *m = calloc(1, sizeof *m);
     assert_non_null(m);
     rn_error err;
-    for (int i = 0; i < 3; i++) {
-        for (int t = 0; t < 3; t++) {
-            rn_exec_options o = {.cpu = cpu_names[i], .threads = t + 1};
-            rn_status st = rn_exec_open(&m->x[i][t], &o, &err);
-            if (st && st != RN_EUNSUPPORTED) fail_msg("%s", err.message);
-        }
-    }
+    for (int i = 0; i < CPUS; i++)
+        for (int t = 0; t < 3; t++) m->x[i][t] = open_cpu(i, t + 1);
     rn_exec_options one = {.cpu = "ref", .threads = 1};
     if (rn_exec_open(&m->ref, &one, &err)) fail_msg("%s", err.message);
     rn_kernels_ref(&m->ref->k);
@@ -47,7 +66,7 @@ static machine *open_machine(void)
 
 static void close_machine(machine *m)
 {
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < CPUS; i++)
         for (int t = 0; t < 3; t++) rn_exec_close(m->x[i][t]);
     rn_exec_close(m->ref);
     free(m);
@@ -90,10 +109,24 @@ static double largest(const char *data, const rn_case_buffer *b)
     return top;
 }
 
+/* Whole numbers have to be the same. */
+static void compare_exactly(const rn_case_buffer *b, const char *want, const char *what)
+{
+    const char *got = b->data;
+    for (size_t i = 0; i < rn_case_buffer_bytes(b); i++)
+        if (got[i] != want[i])
+            fail_msg("%s: byte %zu of %s is %d, reference %d", what, i, b->name, got[i],
+                     want[i]);
+}
+
 /* Compares one buffer; NaN, which only padding may hold, has to stay as it was. */
 static void compare_buffer(const rn_case_buffer *b, const char *want, double tolerance,
                            const char *what)
 {
+    if (b->type == RN_CASE_I32 || b->type == RN_CASE_U8) {
+        compare_exactly(b, want, what);
+        return;
+    }
     double unit = largest(want, b) * 0x1p-23;
     for (size_t i = 0; i < b->count; i++) {
         double got = element(b->data, b->type, i), ideal = element(want, b->type, i);
@@ -158,7 +191,7 @@ static void check_shape(const machine *m, const rn_case_row *row, size_t shape)
     if (c->flops <= LARGEST && c->bytes <= LARGEST) {
         run(c, m->ref, row->name);
         char *want = outputs_of(c);
-        for (int cpu = 0; cpu < 3; cpu++)
+        for (int cpu = 0; cpu < CPUS; cpu++)
             if (m->x[cpu][0]) check_variant(c, m, cpu, row, want);
         free(want);
     }
@@ -184,7 +217,7 @@ static void matvec_rows_stand_alone(void **state)
         w[i] = rn_uniform(seed(), RN_STREAM_TEST, i, 0) - 0.5f;
     for (size_t i = 0; i < rows * k; i++)
         in[i] = rn_uniform(seed(), RN_STREAM_TEST, i, 1) - 0.5f;
-    for (int cpu = 0; cpu < 3; cpu++) {
+    for (int cpu = 0; cpu < CPUS; cpu++) {
         rn_exec *x = m->x[cpu][1];
         if (!x) continue;
         x->k.matvec(x, together, n, in, k, w, rows, n, k);
@@ -204,7 +237,7 @@ static void norm_rows_stand_alone(void **state)
     machine *m = open_machine();
     for (size_t i = 0; i < rows * dim; i++)
         in[i] = rn_uniform(seed(), RN_STREAM_TEST, i, 2) - 0.5f;
-    for (int cpu = 0; cpu < 3; cpu++) {
+    for (int cpu = 0; cpu < CPUS; cpu++) {
         rn_exec *x = m->x[cpu][1];
         if (!x) continue;
         x->k.norm_fwd(x, together, NULL, in, NULL, NULL, rows, dim, 1e-6f, true);
@@ -227,7 +260,7 @@ static void in_place_equals_apart(void **state)
         in[i] = 8.0f * rn_uniform(seed(), RN_STREAM_TEST, i, 3) - 4.0f;
         dy[i] = rn_uniform(seed(), RN_STREAM_TEST, i, 4) - 0.5f;
     }
-    for (int cpu = 0; cpu < 3; cpu++) {
+    for (int cpu = 0; cpu < CPUS; cpu++) {
         rn_exec *x = m->x[cpu][0];
         if (!x) continue;
         x->k.act_fwd(x, apart, in, n, RN_ACT_GELU);
@@ -270,7 +303,7 @@ static void activations_are_accurate_everywhere(void **state)
 {
     (void)state;
     machine *m = open_machine();
-    for (int cpu = 0; cpu < 3; cpu++) {
+    for (int cpu = 0; cpu < CPUS; cpu++) {
         rn_exec *x = m->x[cpu][0];
         if (!x) continue;
         double swish = worst_activation(m, x, RN_ACT_SWISH, 60.0f);
@@ -292,7 +325,7 @@ static void dropout_masks_agree(void **state)
     machine *m = open_machine();
     for (size_t i = 0; i < n; i++) ones[i] = 1.0f;
     m->ref->k.dropout(m->ref, first, ones, n, 0.4f, 77, (uint64_t)1 << 40);
-    for (int cpu = 0; cpu < 3; cpu++) {
+    for (int cpu = 0; cpu < CPUS; cpu++) {
         rn_exec *x = m->x[cpu][0];
         if (!x) continue;
         x->k.dropout(x, other, ones, n, 0.4f, 77, (uint64_t)1 << 40);
@@ -308,7 +341,7 @@ static void nan_goes_through(void **state)
     enum { n = 37 };
     static float in[n], out[n];
     machine *m = open_machine();
-    for (int cpu = 0; cpu < 3; cpu++) {
+    for (int cpu = 0; cpu < CPUS; cpu++) {
         rn_exec *x = m->x[cpu][0];
         if (!x) continue;
         for (int act = RN_ACT_SWISH; act <= RN_ACT_RELU; act++) {

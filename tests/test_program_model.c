@@ -183,6 +183,7 @@ static void options_that_do_not_apply(void **state)
 #define SOME "--random=1", "--config", config
     USAGE("--batch: not with bench decode", "bench", "decode", SOME, "--batch=4");
     USAGE("--depth: not with bench prompt", "bench", "prompt", SOME, "--depth=4");
+    USAGE("--depth: not with bench batch", "bench", "batch", SOME, "--depth=4");
     USAGE("--form: not with bench prompt", "bench", "prompt", SOME, "--form=parallel");
     USAGE("--filter: not with bench train", "bench", "train", SOME, "--filter=x");
     USAGE("--seq: not with bench kernels", "bench", "kernels", "--seq=4");

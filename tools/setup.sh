@@ -23,6 +23,7 @@ check libclang-rt-dev clang -fsanitize=address
 check libcmocka-dev   library cmocka
 check python3         command python3
 check ?clang-format-14 command clang-format-14
+check ?gnuplot-nox    command gnuplot
 LIST
 }
 

@@ -15,8 +15,18 @@ extern "C" {
    best of several runs of independent register-only chains. */
 double rn_bench_peak_flops(rn_exec *x);
 
-/** Read bandwidth of main memory with the handle's threads, bytes/s. */
+/** The same of bfloat16 dot products (flop/s) and of dot products of bytes (a multiply-add
+    counts as 2); 0 where the handle's instruction sets have none. */
+double rn_bench_peak_bf16(rn_exec *x);
+double rn_bench_peak_int8(rn_exec *x);
+
+/** Read bandwidth of main memory with the handle's threads, bytes/s: the best of several
+    spans of plain reading; 0 when there is no memory for it. */
 double rn_bench_bandwidth(rn_exec *x);
+
+/** The same within a tenth of a second, as the median of its spans: what a measurement
+    right before or after it could have had on a machine whose memory others use too. */
+double rn_bench_bandwidth_now(rn_exec *x);
 
 typedef struct rn_bench_row {
     const char *name; /**< the kernel */

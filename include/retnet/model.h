@@ -51,6 +51,24 @@ typedef struct rn_model_tensor {
  */
 rn_status rn_model_open(rn_model **out, rn_exec *x, const char *path, rn_error *err);
 
+/**
+ * The same for inference, with every matrix held in `type` (RN_WEIGHT_STORED: as the file
+ * has it) and repacked once for this processor, read from the mapped file without a second
+ * copy. A matrix whose rows the type's blocks do not divide is held in a type that does
+ * (rn_model_tensor_held_type). Such a model cannot be trained or saved, and data of its
+ * packed tensors is NULL.
+ */
+rn_status rn_model_load(rn_model **out, rn_exec *x, const char *path, rn_weight_type type,
+                        rn_error *err);
+
+/** rn_model_create with the matrices held in `type`, made row by row: a model as large as
+    its packed weights fits. */
+rn_status rn_model_create_as(rn_model **out, rn_exec *x, const rn_model_source *source,
+                             uint64_t seed, rn_weight_type type, rn_error *err);
+
+/** The type that the model holds parameter `index` in. */
+rn_weight_type rn_model_tensor_held_type(const rn_model *model, size_t index);
+
 /** A model with the random weights of its config's initialisation. */
 rn_status rn_model_create(rn_model **out, rn_exec *x, const rn_model_source *source,
                           uint64_t seed, rn_error *err);

@@ -8,6 +8,7 @@
 #include "retnet/exec.h"
 #include "retnet/file.h"
 #include "retnet/model.h"
+#include "retnet/quantize.h"
 #include "retnet/retention.h"
 #include "retnet/session.h"
 #include "retnet/status.h"

@@ -1,8 +1,7 @@
-/* Measurements behind retnet/bench.h: the machine's limits, and the kernels of the table
-   on the large shape of their case, against their references. */
+/* Measurements behind retnet/bench.h: the peak of arithmetic, and the kernels of the table
+   on the large shape of their case, against their references. bandwidth.c has memory. */
 #include "retnet/bench.h"
 
-#include "core/arena.h"
 #include "core/clock.h"
 #include "cpu/cpu.h"
 #include "kernels/cases.h"
@@ -12,7 +11,6 @@
 
 #define RUNS       7
 #define PEAK_ROUND ((size_t)1000000)
-#define READ_BYTES ((size_t)256 << 20)
 #define SEED       ((uint64_t)1)
 /* The reference is slow and steady: a few calls tell enough. */
 #define REFERENCE_CALLS 3
@@ -35,9 +33,9 @@ static double larger(double a, double b)
     return a > b ? a : b;
 }
 
-double rn_bench_peak_flops(rn_exec *x)
+/* The best of several runs of `peak` on every thread. */
+static double best_rate(rn_exec *x, peak_fn peak)
 {
-    const peak_fn peak = peak_of(x->cpu);
     double best = 0.0;
     for (int run = 0; run < RUNS; run++) {
         double flops = 0.0, begin = rn_seconds();
@@ -54,40 +52,27 @@ double rn_bench_peak_flops(rn_exec *x)
     return best;
 }
 
-/* Reads `count` words by independent sums, so that loads are all that it waits for. */
-static uint64_t read_words(const uint64_t *words, size_t count)
+double rn_bench_peak_flops(rn_exec *x)
 {
-    uint64_t a = 0, b = 0, c = 0, d = 0;
-    for (size_t i = 0; i + 4 <= count; i += 4) {
-        a += words[i];
-        b += words[i + 1];
-        c += words[i + 2];
-        d += words[i + 3];
-    }
-    return a + b + c + d;
+    return best_rate(x, peak_of(x->cpu));
 }
 
-double rn_bench_bandwidth(rn_exec *x)
+double rn_bench_peak_bf16(rn_exec *x)
 {
-    void *block;
-    if (rn_block_alloc(&block, READ_BYTES, "the bandwidth measurement", NULL)) return 0.0;
-    const uint64_t *words = block;
-    const size_t part = READ_BYTES / sizeof *words / (size_t)x->threads;
-    double best = 0.0;
-    volatile uint64_t kept = 0;
-    for (int run = 0; run < RUNS; run++) {
-        uint64_t sum = 0;
-        double begin = rn_seconds();
-#pragma omp parallel for schedule(static) num_threads(x->threads) reduction(+ : sum)
-        for (int t = 0; t < x->threads; t++)
-            sum += read_words(words + (size_t)t * part, part);
-        double bytes = (double)(part * sizeof *words) * x->threads;
-        best = larger(best, bytes / (rn_seconds() - begin));
-        kept += sum;
-    }
-    (void)kept;
-    rn_block_free(block);
-    return best;
+#if defined(__x86_64__)
+    if (x->cpu & RN_CPU_BF16) return best_rate(x, rn_peak_avx512bf16);
+#endif
+    (void)x;
+    return 0.0;
+}
+
+double rn_bench_peak_int8(rn_exec *x)
+{
+#if defined(__x86_64__)
+    if (x->cpu & RN_CPU_VNNI) return best_rate(x, rn_peak_avx512vnni);
+#endif
+    (void)x;
+    return 0.0;
 }
 
 static int by_value(const void *a, const void *b)

@@ -69,15 +69,34 @@ static rn_status keep_unknown_keys(rn_model *m, const json_t *unknown, rn_error 
     return st;
 }
 
+/* The types of a model of this config whose matrices are wanted in one; malloc'd. */
+static rn_status types_of(rn_weight_type **out, const rn_config *config,
+                          rn_weight_type want, rn_error *err)
+{
+    rn_model *plan;
+    rn_status st = rn_model_new(&plan, NULL, config, err);
+    if (st) return st;
+    rn_weight_type *types = calloc(plan->param_count, sizeof *types);
+    for (size_t i = 0; types && i < plan->param_count; i++)
+        types[i] = rn_param_type(&plan->params[i], want);
+    if (!types) st = rn_fail_memory(err, "types", plan->param_count * sizeof *types);
+    rn_model_free(plan);
+    *out = types;
+    return st;
+}
+
 static rn_status make(rn_model **out, rn_exec *x, const rn_model_source *source,
-                      rn_error *err)
+                      rn_weight_type type, rn_error *err)
 {
     shape s = {.unknown = NULL};
     rn_model *m = NULL;
+    rn_weight_type *types = NULL;
     rn_status st = resolve(&s, source, err);
-    if (!st) st = rn_model_new(&m, x, &s.config, err);
+    if (!st && type != RN_WEIGHT_F32) st = types_of(&types, &s.config, type, err);
+    if (!st) st = rn_model_new_typed(&m, x, &s.config, types, err);
     if (!st) st = keep_unknown_keys(m, s.unknown, err);
     json_decref(s.unknown);
+    free(types);
     if (st) {
         rn_model_free(m);
         return st;
@@ -87,20 +106,56 @@ static rn_status make(rn_model **out, rn_exec *x, const rn_model_source *source,
     return RN_OK;
 }
 
-rn_status rn_model_create(rn_model **out, rn_exec *x, const rn_model_source *source,
-                          uint64_t seed, rn_error *err)
+/* Random rows in the type that they are held in. */
+typedef struct random_rows {
+    const rn_model *m;
+    uint64_t seed;
+} random_rows;
+
+static rn_status make_rows(void *user, size_t index, size_t row, size_t count, void *rows,
+                           rn_error *err)
 {
+    const random_rows *s = user;
+    const rn_param *p = &s->m->params[index];
+    const size_t k = p->shape[1], bytes = rn_weight_bytes(p->type, k);
+    float *floats = malloc(k * sizeof *floats);
+    if (!floats) return rn_fail_memory(err, "random weights", k * sizeof *floats);
+    for (size_t r = 0; r < count; r++) {
+        rn_model_init_part(s->m, s->seed, index, (row + r) * k, k, floats);
+        rn_weight_encode(p->type, (char *)rows + r * bytes, floats, k);
+    }
+    free(floats);
+    return RN_OK;
+}
+
+rn_status rn_model_create_as(rn_model **out, rn_exec *x, const rn_model_source *source,
+                             uint64_t seed, rn_weight_type type, rn_error *err)
+{
+    if (type < RN_WEIGHT_F32 || type >= RN_WEIGHT_TYPES)
+        return rn_fail(err, RN_EINVAL, "there is no weight type %d", (int)type);
     rn_model *m;
-    rn_status st = make(&m, x, source, err);
+    rn_status st = make(&m, x, source, type, err);
     if (st) return st;
     rn_model_init(m, seed);
+    random_rows rows = {m, seed};
+    st = rn_model_pack(m, make_rows, &rows, err);
+    if (st) {
+        rn_model_free(m);
+        return st;
+    }
     *out = m;
     return RN_OK;
 }
 
+rn_status rn_model_create(rn_model **out, rn_exec *x, const rn_model_source *source,
+                          uint64_t seed, rn_error *err)
+{
+    return rn_model_create_as(out, x, source, seed, RN_WEIGHT_F32, err);
+}
+
 rn_status rn_model_describe(rn_model **out, const rn_model_source *source, rn_error *err)
 {
-    return make(out, NULL, source, err);
+    return make(out, NULL, source, RN_WEIGHT_F32, err);
 }
 
 static double flops_per_token(const rn_config *c)
@@ -122,7 +177,8 @@ static uint64_t state_bytes(const rn_model *m)
 
 void rn_model_info_get(const rn_model *m, rn_model_info *out)
 {
-    *out = (rn_model_info){.weight_bytes = (uint64_t)m->floats * sizeof(float),
+    *out = (rn_model_info){.weight_bytes =
+                               (uint64_t)m->floats * sizeof(float) + m->panel_bytes,
                            .state_bytes = state_bytes(m),
                            .flops_per_token = flops_per_token(&m->config),
                            .vocab_size = m->config.vocab_size,
@@ -154,10 +210,16 @@ size_t rn_model_tensor_count(const rn_model *m)
 rn_model_tensor rn_model_tensor_at(const rn_model *m, size_t index)
 {
     const rn_param *p = &m->params[index];
-    return (rn_model_tensor){.name = p->name,
-                             .dims = p->dims,
-                             .shape = {p->shape[0], p->shape[1]},
-                             .data = m->weights ? m->weights + p->offset : NULL};
+    return (rn_model_tensor){
+        .name = p->name,
+        .dims = p->dims,
+        .shape = {p->shape[0], p->shape[1]},
+        .data = m->weights && p->offset != RN_ABSENT ? m->weights + p->offset : NULL};
+}
+
+rn_weight_type rn_model_tensor_held_type(const rn_model *m, size_t index)
+{
+    return m->params[index].type;
 }
 
 const char *rn_model_unknown_key(const rn_model *m, size_t index)

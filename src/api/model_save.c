@@ -6,15 +6,12 @@
  * another, either order could leave one model's config over another's weights: that is
  * refused before anything is written.
  */
+#include "api/save.h"
 #include "core/file.h"
 #include "formats/checkpoint.h"
-#include "model/model.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define CONFIG_FILE  "config.json"
-#define WEIGHTS_FILE "model.safetensors"
 
 /* Whether the config.json at `path` is native and describes this very model; *why says
    what it is otherwise. */
@@ -55,11 +52,11 @@ static rn_status check_folder(const rn_model *m, const char *path, rn_error *err
                    st ? why.message : "its keys differ");
 }
 
-static rn_status write_config(const rn_model *m, const char *path, rn_error *err)
+rn_status rn_save_config(const rn_model *m, const char *path, rn_error *err)
 {
     rn_writer *w = NULL;
     char *text = rn_model_config_json(m);
-    if (!text) return rn_fail_memory(err, CONFIG_FILE, sizeof m->config);
+    if (!text) return rn_fail_memory(err, RN_CONFIG_FILE, sizeof m->config);
     rn_status st = rn_writer_open(&w, path, err);
     if (!st) st = rn_writer_put(w, text, strlen(text), err);
     if (!st) st = rn_writer_put(w, "\n", 1, err);
@@ -92,20 +89,19 @@ static rn_status write_weights(const rn_model *m, const char *path, rn_error *er
 
 rn_status rn_model_save(const rn_model *m, const char *folder, rn_error *err)
 {
-    if (!m->weights)
-        return rn_fail(err, RN_EINVAL, "%s: the model is a description without weights",
-                       folder);
-    rn_status st = rn_make_folder(folder, err);
+    rn_status st = rn_model_check_float32(m, folder, err);
     if (st) return st;
-    char *config = rn_path_join(folder, CONFIG_FILE);
-    char *weights = rn_path_join(folder, WEIGHTS_FILE);
+    st = rn_make_folder(folder, err);
+    if (st) return st;
+    char *config = rn_path_join(folder, RN_CONFIG_FILE);
+    char *weights = rn_path_join(folder, RN_WEIGHTS_FILE);
     if (!config || !weights) {
         st = rn_fail_memory(err, "a path", strlen(folder));
         goto done;
     }
     st = check_folder(m, config, err);
     if (!st) st = write_weights(m, weights, err);
-    if (!st) st = write_config(m, config, err);
+    if (!st) st = rn_save_config(m, config, err);
 done:
     free(config);
     free(weights);

@@ -18,7 +18,8 @@ static rn_status parse_cpu(unsigned *mask, const char *name, unsigned have, rn_e
     if (!name || !strcmp(name, "auto")) want = have;
     else if (!strcmp(name, "ref")) want = 0;
     else if (!strcmp(name, "avx2")) want = RN_CPU_AVX2;
-    else if (!strcmp(name, "avx512")) want = RN_CPU_AVX2 | RN_CPU_AVX512;
+    else if (!strcmp(name, "avx512"))
+        want = RN_CPU_AVX2 | RN_CPU_AVX512 | (have & (RN_CPU_VNNI | RN_CPU_BF16));
     else
         return rn_fail(err, RN_EINVAL, "cpu: '%s' is not one of ref, avx2, avx512, auto",
                        name);
@@ -46,6 +47,12 @@ static int default_threads(void)
     return cores < MOST_THREADS ? cores : MOST_THREADS;
 }
 
+/* Whether products in bfloat16 are worth it: the reference takes its time anyway. */
+static bool can_bf16(unsigned cpu)
+{
+    return cpu & RN_CPU_BF16 || !(cpu & RN_CPU_AVX2);
+}
+
 rn_status rn_exec_open(rn_exec **out, const rn_exec_options *options, rn_error *err)
 {
     static const rn_exec_options defaults = {0};
@@ -61,10 +68,13 @@ rn_status rn_exec_open(rn_exec **out, const rn_exec_options *options, rn_error *
     x->cpu = cpu;
     x->threads = o->threads ? o->threads : default_threads();
     rn_kernels_pick(&x->k, cpu);
+    x->bf16 = o->bf16 && can_bf16(cpu);
     st = rn_gemm_open(x, err);
+    if (!st && x->bf16) st = rn_exec_reserve(x, RN_GEMM_BF16_SCRATCH, err);
     if (st) goto fail;
-    snprintf(x->description, sizeof x->description, "cpu %s, %d thread%s, gemm %s",
-             rn_cpu_name(cpu), x->threads, x->threads == 1 ? "" : "s", x->gemm_name);
+    snprintf(x->description, sizeof x->description, "cpu %s, %d thread%s, gemm %s%s",
+             rn_cpu_name(cpu), x->threads, x->threads == 1 ? "" : "s", x->gemm_name,
+             x->bf16 ? ", bf16" : "");
     *out = x;
     return RN_OK;
 fail:
@@ -77,6 +87,7 @@ void rn_exec_close(rn_exec *x)
     if (!x) return;
     if (x->gemm_free) x->gemm_free(x->gemm);
     rn_block_free(x->scratch);
+    rn_block_free(x->acts);
     free(x);
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
@@ -52,6 +53,14 @@ rn_status rn_block_alloc(void **out, size_t bytes, const char *what, rn_error *e
     memset(block, 0, rounded);
     *out = block;
     return RN_OK;
+}
+
+void rn_block_release(void *block, size_t from, size_t to)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t begin = ((uintptr_t)block + from + page - 1) / page * page;
+    const uintptr_t end = ((uintptr_t)block + to) / page * page;
+    if (block && begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
 void rn_block_free(void *block)

@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define MAX_TRIALS 100 /* names tried for a temporary folder */
+
 static rn_status map_descriptor(rn_map *out, int fd, const char *path, rn_error *err)
 {
     struct stat info;
@@ -161,6 +163,50 @@ rn_status rn_replace_folder(const char *from, const char *to, rn_error *err)
     if (!exchange(from, to)) return replace_aside(from, to, err);
     st = sync_parent(to, err);
     return st ? st : rn_remove_folder(from, err);
+}
+
+rn_status rn_make_folder_beside(char **out, const char *path, rn_error *err)
+{
+    size_t length = strlen(path), bytes = length + 48;
+    while (length > 1 && path[length - 1] == '/') length--;
+    if (length == 0) return rn_fail(err, RN_EINVAL, "a folder's name is empty");
+    char *name = malloc(bytes);
+    if (!name) return rn_fail_memory(err, path, bytes);
+    int made = -1;
+    for (int trial = 0; trial < MAX_TRIALS && made; trial++) {
+        snprintf(name, bytes, trial ? "%.*s.tmp-%ld-%d" : "%.*s.tmp-%ld", (int)length,
+                 path, (long)getpid(), trial);
+        made = mkdir(name, 0777);
+        if (made && errno != EEXIST) break;
+    }
+    if (made) {
+        free(name);
+        return rn_fail_errno(err, "%s: cannot be created", path);
+    }
+    *out = name;
+    return RN_OK;
+}
+
+/* A rename that replaces nothing, not even an empty folder. */
+static int rename_new(const char *from, const char *to)
+{
+    struct stat info;
+#ifdef RENAME_NOREPLACE
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
+    if (errno != EINVAL && errno != ENOSYS) return -1;
+#endif
+    if (lstat(to, &info)) return rename(from, to);
+    errno = EEXIST;
+    return -1;
+}
+
+rn_status rn_place_folder(const char *from, const char *to, rn_error *err)
+{
+    rn_status st = rn_sync_folder(from, err);
+    if (st) return st;
+    if (rename_new(from, to))
+        return rn_fail_errno(err, "%s: cannot be moved to %s", from, to);
+    return sync_parent(to, err);
 }
 
 static rn_status remove_entries(DIR *dir, const char *path, rn_error *err)

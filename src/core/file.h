@@ -46,6 +46,14 @@ rn_status rn_sync_folder(const char *path, rn_error *err);
    is whole. */
 rn_status rn_replace_folder(const char *from, const char *to, rn_error *err);
 
+/* A new empty folder beside `path`, on the same file system: PATH.tmp-PID. *out is its
+   name, freed with free. */
+rn_status rn_make_folder_beside(char **out, const char *path, rn_error *err);
+
+/* Moves the finished folder `from` to `to`, where nothing may be (RN_EEXIST), and syncs
+   the parent. */
+rn_status rn_place_folder(const char *from, const char *to, rn_error *err);
+
 /* Removes a folder with the regular files in it (no sub-folders); missing is fine. */
 rn_status rn_remove_folder(const char *path, rn_error *err);
 

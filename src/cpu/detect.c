@@ -15,12 +15,17 @@ unsigned rn_cpu_detect(void)
     unsigned cpu = 0;
 #if defined(__x86_64__)
     __builtin_cpu_init();
+    /* Every processor with AVX2 also converts half floats (F16C). */
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         cpu |= RN_CPU_AVX2;
     if ((cpu & RN_CPU_AVX2) && __builtin_cpu_supports("avx512f") &&
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl"))
         cpu |= RN_CPU_AVX512;
+    if ((cpu & RN_CPU_AVX512) && __builtin_cpu_supports("avx512vnni"))
+        cpu |= RN_CPU_VNNI;
+    if ((cpu & RN_CPU_AVX512) && __builtin_cpu_supports("avx512bf16"))
+        cpu |= RN_CPU_BF16;
 #endif
     return cpu;
 }

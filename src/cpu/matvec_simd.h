@@ -121,14 +121,9 @@ void RN_VARIANT(matvec)(rn_exec *x, float *y, size_t ldy, const float *in, size_
                         const float *w, size_t rows, size_t n, size_t k)
 {
     if (rows == 0) return;
+    (void)x;
     const few_rows p = {y, in, w, ldy, ldin, rows, n, k};
-    const int threads = rn_exec_parallel(x, n * k / 4);
-    const size_t parts = (size_t)threads, step = n / parts + 1;
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (size_t t = 0; t < parts; t++) {
-        const size_t begin = t * step, end = begin + step < n ? begin + step : n;
-        if (begin < end) outputs(&p, begin, end);
-    }
+    outputs(&p, 0, n);
 }
 
 #endif

@@ -32,6 +32,15 @@ static void pick_avx2(rn_kernels *k)
     k->retention_fwd = rn_retention_fwd_avx2;
     k->retention_step = rn_retention_step_avx2;
     k->retention_bwd = rn_retention_bwd_avx2;
+    k->retention_decode = rn_retention_decode_avx2;
+    k->linear_bf16 = rn_linear_bf16_avx2;
+    k->linear_f16 = rn_linear_f16_avx2;
+    k->acts_bf16 = rn_acts_bf16_avx2;
+    k->linear_q8_0 = rn_linear_q8_0_avx2;
+    k->linear_q4_0 = rn_linear_q4_0_avx2;
+    k->linear_q4_k = rn_linear_q4_k_avx2;
+    k->linear_q6_k = rn_linear_q6_k_avx2;
+    k->acts_q8 = rn_acts_q8_avx2;
 }
 
 static void pick_avx512(rn_kernels *k)
@@ -61,6 +70,29 @@ static void pick_avx512(rn_kernels *k)
     k->retention_fwd = rn_retention_fwd_avx512;
     k->retention_step = rn_retention_step_avx512;
     k->retention_bwd = rn_retention_bwd_avx512;
+    k->retention_decode = rn_retention_decode_avx512;
+    k->linear_bf16 = rn_linear_bf16_avx512;
+    k->linear_f16 = rn_linear_f16_avx512;
+    k->acts_bf16 = rn_acts_bf16_avx512;
+    k->linear_q8_0 = rn_linear_q8_0_avx512;
+    k->linear_q4_0 = rn_linear_q4_0_avx512;
+    k->linear_q4_k = rn_linear_q4_k_avx512;
+    k->linear_q6_k = rn_linear_q6_k_avx512;
+    k->acts_q8 = rn_acts_q8_avx512;
+}
+
+static void pick_vnni(rn_kernels *k)
+{
+    k->linear_q8_0 = rn_linear_q8_0_avx512vnni;
+    k->linear_q4_0 = rn_linear_q4_0_avx512vnni;
+    k->linear_q4_k = rn_linear_q4_k_avx512vnni;
+    k->linear_q6_k = rn_linear_q6_k_avx512vnni;
+}
+
+static void pick_bf16(rn_kernels *k)
+{
+    k->gemm_bf16 = rn_gemm_bf16_avx512bf16;
+    k->linear_bf16_bf16 = rn_linear_bf16_bf16_avx512bf16;
 }
 
 #endif
@@ -71,6 +103,8 @@ void rn_kernels_pick(rn_kernels *k, unsigned cpu)
 #if defined(__x86_64__)
     if (cpu & RN_CPU_AVX2) pick_avx2(k);
     if (cpu & RN_CPU_AVX512) pick_avx512(k);
+    if (cpu & RN_CPU_VNNI) pick_vnni(k);
+    if (cpu & RN_CPU_BF16) pick_bf16(k);
 #else
     (void)cpu;
 #endif

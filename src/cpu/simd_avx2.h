@@ -170,6 +170,40 @@ static inline vf vf_fmaddsub(vf a, vf b, vf c)
     return _mm256_fmaddsub_ps(a, b, c);
 }
 
+/* From VW pairs of bfloat16 the first and the second of each, and VW half floats. */
+static inline vf vf_bf16_first(vf pairs)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(pairs), 16));
+}
+
+static inline vf vf_bf16_second(vf pairs)
+{
+    return _mm256_castsi256_ps(
+        _mm256_and_si256(_mm256_castps_si256(pairs), _mm256_set1_epi32(-65536)));
+}
+
+static inline vf vf_load_half(const uint16_t *p)
+{
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+/* v as bfloat16 to p[0..n), n in 0..VW: to the nearest, ties to even; a NaN stays one. */
+static inline void vf_store_bf16_n(uint16_t *p, size_t n, vf v)
+{
+    const __m256i bits = _mm256_castps_si256(v), one = _mm256_set1_epi32(1);
+    const __m256i high = _mm256_srli_epi32(bits, 16), odd = _mm256_and_si256(high, one);
+    const __m256i up = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
+    const __m256i near = _mm256_srli_epi32(_mm256_add_epi32(bits, up), 16);
+    const __m256i quiet = _mm256_or_si256(high, _mm256_set1_epi32(0x40));
+    const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+    const __m256i to = _mm256_blendv_epi8(near, quiet, nan);
+    uint16_t packed[8];
+    _mm_storeu_si128((__m128i *)(void *)packed,
+                     _mm_packus_epi32(_mm256_castsi256_si128(to),
+                                      _mm256_extracti128_si256(to, 1)));
+    __builtin_memcpy(p, packed, n * sizeof *packed);
+}
+
 /* Vectors of VW/2 doubles, for sums that must not lose or overflow. */
 typedef __m256d vd;
 

@@ -9,8 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RN_VARIANT(op) rn_##op##_avx512
-#define VW             16 /* floats in a vector */
+#ifndef RN_VARIANT /* set before for what a part of AVX-512 adds to a family */
+#    define RN_VARIANT(op) rn_##op##_avx512
+#endif
+#define VW 16 /* floats in a vector */
 /* Register tile of tile_simd.h: 8 rows of 3 vectors use 28 of the 32 registers; the best
    of 6x4, 8x3, 12x2 and 14x2 with gcc and clang for depths of 32 to 256. */
 #define TILE_ROWS 8
@@ -156,6 +158,36 @@ static inline vf vf_swap_pairs(vf a)
 static inline vf vf_fmaddsub(vf a, vf b, vf c)
 {
     return _mm512_fmaddsub_ps(a, b, c);
+}
+
+/* From VW pairs of bfloat16 the first and the second of each, and VW half floats. */
+static inline vf vf_bf16_first(vf pairs)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(pairs), 16));
+}
+
+static inline vf vf_bf16_second(vf pairs)
+{
+    return _mm512_castsi512_ps(
+        _mm512_and_si512(_mm512_castps_si512(pairs), _mm512_set1_epi32(-65536)));
+}
+
+static inline vf vf_load_half(const uint16_t *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+
+/* v as bfloat16 to p[0..n), n in 0..VW: to the nearest, ties to even; a NaN stays one. */
+static inline void vf_store_bf16_n(uint16_t *p, size_t n, vf v)
+{
+    const __m512i bits = _mm512_castps_si512(v), one = _mm512_set1_epi32(1);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), one);
+    const __m512i up = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
+    __m512i to = _mm512_srli_epi32(_mm512_add_epi32(bits, up), 16);
+    const __m512i quiet = _mm512_set1_epi32(0x40);
+    to = _mm512_mask_or_epi32(to, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q),
+                              _mm512_srli_epi32(bits, 16), quiet);
+    _mm256_mask_storeu_epi16(p, vf_first(n), _mm512_cvtepi32_epi16(to));
 }
 
 /* Vectors of VW/2 doubles, for sums that must not lose or overflow. */

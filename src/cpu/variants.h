@@ -7,7 +7,9 @@
 
 #define RN_KERNEL(name, args, tolerance)                                                 \
     void rn_##name##_avx2 args;                                                          \
-    void rn_##name##_avx512 args;
+    void rn_##name##_avx512 args;                                                        \
+    void rn_##name##_avx512vnni args;                                                    \
+    void rn_##name##_avx512bf16 args;
 #include "kernels/kernels.def"
 #undef RN_KERNEL
 

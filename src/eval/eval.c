@@ -226,7 +226,7 @@ static rn_status evaluate(rn_model *m, const source *text, const rn_eval_options
 
 static rn_status check_model(const rn_model *m, rn_error *err)
 {
-    if (m->weights) return RN_OK;
+    if (m->x) return RN_OK;
     return rn_fail(err, RN_EINVAL, "eval: the model is a description without weights");
 }
 

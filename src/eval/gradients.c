@@ -69,9 +69,8 @@ static double add_gradients(pass *p, rn_batch *batch, size_t length, float scale
 static rn_status check(const rn_model *m, const int32_t *ids, size_t batch, size_t length,
                        const rn_eval_options *options, rn_error *err)
 {
-    if (!m->weights)
-        return rn_fail(err, RN_EINVAL,
-                       "gradients: the model is a description without weights");
+    rn_status st = rn_model_check_float32(m, "gradients", err);
+    if (st) return st;
     if (options->form == RN_FORM_RECURRENT)
         return rn_fail(err, RN_EINVAL,
                        "form: gradients go through chunkwise or parallel");

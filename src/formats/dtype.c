@@ -1,6 +1,4 @@
-/* Element types: sizes, names, and conversion of stored elements to float32 and int64.
-   IEEE half and bfloat16 values are all float32 values, so those conversions are exact.
- */
+/* Element types: sizes, names, and conversion of stored elements to float32 and int64. */
 #include "formats/dtype.h"
 
 #include <string.h>
@@ -13,67 +11,75 @@
 
 static const struct {
     const char *name;
-    size_t size;
+    size_t size;         /* of an element; 0: blocks */
+    rn_weight_type type; /* RN_WEIGHT_STORED: none */
 } table[] = {
-    [RN_DTYPE_F32] = {"F32", 4},   [RN_DTYPE_F64] = {"F64", 8},
-    [RN_DTYPE_F16] = {"F16", 2},   [RN_DTYPE_BF16] = {"BF16", 2},
-    [RN_DTYPE_I64] = {"I64", 8},   [RN_DTYPE_I32] = {"I32", 4},
-    [RN_DTYPE_I16] = {"I16", 2},   [RN_DTYPE_I8] = {"I8", 1},
-    [RN_DTYPE_U8] = {"U8", 1},     [RN_DTYPE_U16] = {"U16", 2},
-    [RN_DTYPE_U32] = {"U32", 4},   [RN_DTYPE_U64] = {"U64", 8},
-    [RN_DTYPE_BOOL] = {"BOOL", 1},
+    [RN_DTYPE_F32] = {"F32", 4, RN_WEIGHT_F32},
+    [RN_DTYPE_F64] = {"F64", 8, RN_WEIGHT_STORED},
+    [RN_DTYPE_F16] = {"F16", 2, RN_WEIGHT_F16},
+    [RN_DTYPE_BF16] = {"BF16", 2, RN_WEIGHT_BF16},
+    [RN_DTYPE_I64] = {"I64", 8, RN_WEIGHT_STORED},
+    [RN_DTYPE_I32] = {"I32", 4, RN_WEIGHT_STORED},
+    [RN_DTYPE_I16] = {"I16", 2, RN_WEIGHT_STORED},
+    [RN_DTYPE_I8] = {"I8", 1, RN_WEIGHT_STORED},
+    [RN_DTYPE_U8] = {"U8", 1, RN_WEIGHT_STORED},
+    [RN_DTYPE_U16] = {"U16", 2, RN_WEIGHT_STORED},
+    [RN_DTYPE_U32] = {"U32", 4, RN_WEIGHT_STORED},
+    [RN_DTYPE_U64] = {"U64", 8, RN_WEIGHT_STORED},
+    [RN_DTYPE_BOOL] = {"BOOL", 1, RN_WEIGHT_STORED},
+    [RN_DTYPE_Q8_0] = {"Q8_0", 0, RN_WEIGHT_Q8_0},
+    [RN_DTYPE_Q4_0] = {"Q4_0", 0, RN_WEIGHT_Q4_0},
+    [RN_DTYPE_Q4_K] = {"Q4_K", 0, RN_WEIGHT_Q4_K},
+    [RN_DTYPE_Q6_K] = {"Q6_K", 0, RN_WEIGHT_Q6_K},
 };
-
-size_t rn_dtype_size(rn_dtype dtype)
-{
-    return table[dtype].size;
-}
 
 const char *rn_dtype_name(rn_dtype dtype)
 {
     return table[dtype].name;
 }
 
+bool rn_dtype_bytes(rn_dtype dtype, uint64_t count, uint64_t *bytes)
+{
+    uint64_t block = 1, each = table[dtype].size;
+    if (rn_dtype_is_blocks(dtype)) {
+        block = rn_weight_block(table[dtype].type);
+        each = rn_weight_block_bytes(table[dtype].type);
+    }
+    return count % block == 0 && !__builtin_mul_overflow(count / block, each, bytes);
+}
+
+bool rn_dtype_weight_type(rn_dtype dtype, rn_weight_type *out)
+{
+    if (table[dtype].type == RN_WEIGHT_STORED) return false;
+    *out = table[dtype].type;
+    return true;
+}
+
+rn_dtype rn_dtype_of_weight(rn_weight_type type)
+{
+    size_t i = 0;
+    while (table[i].type != type) i++;
+    return (rn_dtype)i;
+}
+
 bool rn_dtype_find(rn_dtype *out, const char *name)
 {
     for (size_t i = 0; i < DTYPES; i++) {
-        if (strcmp(table[i].name, name) != 0) continue;
+        if (rn_dtype_is_blocks((rn_dtype)i) || strcmp(table[i].name, name) != 0) continue;
         *out = (rn_dtype)i;
         return true;
     }
     return false;
 }
 
-static float float_of_bits(uint32_t bits)
+static rn_status check_range(const rn_tensor_view *t, uint64_t begin, uint64_t count,
+                             rn_error *err)
 {
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-/* 1 sign, 5 exponent (bias 15), 10 fraction bits. */
-static float float_of_half(uint16_t half)
-{
-    uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
-    uint32_t exponent = (half >> 10) & 31u, fraction = half & 0x3ffu;
-    if (exponent == 31) return float_of_bits(sign | 0x7f800000u | fraction << 13);
-    if (exponent > 0)
-        return float_of_bits(sign | (exponent + 127 - 15) << 23 | fraction << 13);
-    float tiny = (float)fraction * 0x1p-24f;
-    return sign ? -tiny : tiny;
-}
-
-/* The elements from `begin` on, once the range is known to lie inside. */
-static rn_status locate(const rn_tensor_view *t, uint64_t begin, uint64_t count,
-                        const unsigned char **at, rn_error *err)
-{
-    if (begin > t->count || count > t->count - begin)
-        return rn_fail(err, RN_EINVAL,
-                       "tensor %s: elements %llu and %llu more asked for, it has %llu",
-                       t->name, (unsigned long long)begin, (unsigned long long)count,
-                       (unsigned long long)t->count);
-    *at = (const unsigned char *)t->data + begin * rn_dtype_size(t->dtype);
-    return RN_OK;
+    if (begin <= t->count && count <= t->count - begin) return RN_OK;
+    return rn_fail(err, RN_EINVAL,
+                   "tensor %s: elements %llu and %llu more asked for, it has %llu",
+                   t->name, (unsigned long long)begin, (unsigned long long)count,
+                   (unsigned long long)t->count);
 }
 
 /* Elements in files need not be aligned. */
@@ -86,55 +92,77 @@ static void floats_of_doubles(float *out, const unsigned char *at, uint64_t coun
     }
 }
 
-static void floats_of_halves(float *out, const unsigned char *at, uint64_t count,
-                             bool bf16)
+/* Whole blocks go straight to `out`, those at the ends through `block`. */
+static void floats_of_weights(float *out, const unsigned char *data, rn_weight_type type,
+                              uint64_t begin, uint64_t count)
 {
-    for (uint64_t i = 0; i < count; i++) {
-        uint16_t x;
-        memcpy(&x, at + i * sizeof x, sizeof x);
-        out[i] = bf16 ? float_of_bits((uint32_t)x << 16) : float_of_half(x);
+    float block[RN_WEIGHT_MAX_BLOCK];
+    const uint64_t size = rn_weight_block(type), bytes = rn_weight_block_bytes(type);
+    while (count > 0) {
+        const unsigned char *at = data + begin / size * bytes;
+        uint64_t skip = begin % size, n = count / size * size;
+        if (skip == 0 && n > 0) {
+            rn_weight_decode(type, out, at, n);
+        } else {
+            n = size - skip < count ? size - skip : count;
+            rn_weight_decode(type, block, at, size);
+            memcpy(out, block + skip, n * sizeof *out);
+        }
+        begin += n;
+        count -= n;
+        out += n;
     }
 }
 
 rn_status rn_tensor_floats(const rn_tensor_view *t, uint64_t begin, uint64_t count,
                            float *out, rn_error *err)
 {
-    const unsigned char *at = NULL;
-    rn_status st = locate(t, begin, count, &at, err);
+    rn_weight_type type;
+    rn_status st = check_range(t, begin, count, err);
     if (st) return st;
-    if (t->dtype > RN_DTYPE_BF16)
+    if (rn_dtype_weight_type(t->dtype, &type))
+        floats_of_weights(out, t->data, type, begin, count);
+    else if (t->dtype == RN_DTYPE_F64)
+        floats_of_doubles(out, (const unsigned char *)t->data + begin * sizeof(double),
+                          count);
+    else
         return rn_fail(err, RN_EUNSUPPORTED, "tensor %s: %s, expected floating point",
                        t->name, rn_dtype_name(t->dtype));
-    if (count == 0) return RN_OK;
-    if (t->dtype == RN_DTYPE_F32) memcpy(out, at, count * sizeof *out);
-    else if (t->dtype == RN_DTYPE_F64) floats_of_doubles(out, at, count);
-    else floats_of_halves(out, at, count, t->dtype == RN_DTYPE_BF16);
     return RN_OK;
+}
+
+static bool is_signed(rn_dtype dtype)
+{
+    return dtype >= RN_DTYPE_I64 && dtype <= RN_DTYPE_I8;
+}
+
+static bool is_integer(rn_dtype dtype)
+{
+    return dtype >= RN_DTYPE_I64 && dtype <= RN_DTYPE_BOOL;
 }
 
 /* The integer at `at`; false when it does not fit. */
 static bool load_int(rn_dtype dtype, const unsigned char *at, int64_t *out)
 {
-    size_t size = rn_dtype_size(dtype);
+    size_t size = table[dtype].size;
     uint64_t bits = 0;
     memcpy(&bits, at, size);
-    bool has_sign = dtype >= RN_DTYPE_I64 && dtype <= RN_DTYPE_I8;
-    unsigned spare = has_sign ? 64 - 8 * (unsigned)size : 0;
+    unsigned spare = is_signed(dtype) ? 64 - 8 * (unsigned)size : 0;
     *out = (int64_t)(bits << spare) >> spare; /* repeats the sign bit */
-    return has_sign || bits <= INT64_MAX;
+    return is_signed(dtype) || bits <= INT64_MAX;
 }
 
 rn_status rn_tensor_ints(const rn_tensor_view *t, uint64_t begin, uint64_t count,
                          int64_t *out, rn_error *err)
 {
-    const unsigned char *at = NULL;
-    rn_status st = locate(t, begin, count, &at, err);
+    rn_status st = check_range(t, begin, count, err);
     if (st) return st;
-    if (t->dtype <= RN_DTYPE_BF16)
+    if (!is_integer(t->dtype))
         return rn_fail(err, RN_EUNSUPPORTED, "tensor %s: %s, expected integers", t->name,
                        rn_dtype_name(t->dtype));
+    const unsigned char *data = t->data;
     for (uint64_t i = 0; i < count; i++)
-        if (!load_int(t->dtype, at + i * rn_dtype_size(t->dtype), &out[i]))
+        if (!load_int(t->dtype, data + (begin + i) * table[t->dtype].size, &out[i]))
             return rn_fail(err, RN_EFORMAT, "tensor %s: element %llu is above 2^63 - 1",
                            t->name, (unsigned long long)(begin + i));
     return RN_OK;

@@ -7,7 +7,13 @@
 
 #include <stdbool.h>
 
-/* False for a name that is none of ours. */
+/* The dtype with this name in a header; false for a name that is none of ours, and for
+   those of blocks, which headers do not have. */
 bool rn_dtype_find(rn_dtype *out, const char *name);
+
+static inline bool rn_dtype_is_blocks(rn_dtype dtype)
+{
+    return dtype >= RN_DTYPE_Q8_0;
+}
 
 #endif

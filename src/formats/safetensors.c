@@ -4,6 +4,7 @@
 #include "formats/safetensors.h"
 
 #include "core/file.h"
+#include "formats/block_tensor.h"
 #include "formats/dtype.h"
 #include "formats/json.h"
 
@@ -104,7 +105,7 @@ static rn_status read_shape(const rn_safetensors *f, rn_tensor_view *t,
                            "%s: tensor %s: the product of its shape overflows", f->path,
                            t->name);
     }
-    if (__builtin_mul_overflow(t->count, rn_dtype_size(t->dtype), &t->bytes))
+    if (!rn_dtype_bytes(t->dtype, t->count, &t->bytes))
         return rn_fail(err, RN_EFORMAT, "%s: tensor %s: its size overflows", f->path,
                        t->name);
     t->dims = (int)dims;
@@ -226,6 +227,25 @@ static rn_status check_places(const rn_safetensors *f, rn_error *err)
     return RN_OK;
 }
 
+/* The metadata say of which type the blocks of each block tensor are. */
+static rn_status read_block_types(rn_safetensors *f, rn_error *err)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(json_object_get(f->header, "__metadata__"), key, value)
+    {
+        const char *name = rn_block_tensor_name(key);
+        if (!name) continue;
+        const rn_tensor_view *t = rn_safetensors_find(f, name);
+        const char *type = json_string_value(value);
+        rn_status st =
+            t ? rn_block_tensor_view(&f->views[t - f->views], type, f->path, err)
+              : rn_block_tensor_missing(name, f->path, err);
+        if (st) return st;
+    }
+    return RN_OK;
+}
+
 static rn_status read_file(rn_safetensors *f, rn_error *err)
 {
     rn_status st = rn_map_open(&f->map, f->path, err);
@@ -235,7 +255,8 @@ static rn_status read_file(rn_safetensors *f, rn_error *err)
     qsort(f->views, f->count, sizeof *f->views, by_place);
     for (size_t i = 0; i < f->count; i++) f->by_name[i] = &f->views[i];
     qsort(f->by_name, f->count, sizeof *f->by_name, by_name);
-    return check_places(f, err);
+    st = check_places(f, err);
+    return st ? st : read_block_types(f, err);
 }
 
 rn_status rn_safetensors_open(rn_safetensors **out, const char *path, rn_error *err)

@@ -1,9 +1,9 @@
 /*
- * Sessions: one block of memory with the retention state, the last logits, the ids of an
- * unfinished reading chunk and the sampler's scratch. Reading goes chunkwise and is cut
- * at absolute multiples of the reading chunk, and where logits or a step are asked for.
- * Nothing is allocated after creation. What a session holds is read by one caller at a
- * time.
+ * Sessions: one block of memory with the retention state, the newest tokens beside it,
+ * the last logits, the ids of an unfinished reading chunk and the sampler's scratch.
+ * Reading goes chunkwise and is cut at absolute multiples of the reading chunk, and where
+ * logits or a step are asked for. Nothing is allocated after creation. What a session
+ * holds is read by one caller at a time.
  */
 #include "core/arena.h"
 #include "generate/sampler.h"
@@ -22,8 +22,9 @@ _Static_assert(sizeof(rn_candidate) <= sizeof(double),
 struct rn_session {
     rn_model *model;
     rn_row_norm row_norm;
-    float *state, *logits;
-    size_t state_floats;
+    rn_sequence sequence; /* position: without what is pending */
+    float *logits;
+    size_t state_floats, tail_floats;
     int32_t *pending; /* [RN_READ_CHUNK] ids position - pending_count .. position - 1 */
     size_t pending_count;
     uint64_t position;
@@ -35,7 +36,8 @@ struct rn_session {
 static void place(rn_session *s, rn_carver *c)
 {
     size_t vocab = s->model->config.vocab_size;
-    s->state = rn_carve_floats(c, s->state_floats);
+    s->sequence.state = rn_carve_floats(c, s->state_floats);
+    s->sequence.tail = rn_carve_floats(c, s->tail_floats);
     s->logits = rn_carve_floats(c, vocab);
     s->pending = rn_carve(c, RN_READ_CHUNK, sizeof *s->pending);
     s->scratch.logits = rn_carve_floats(c, vocab);
@@ -61,13 +63,27 @@ static rn_status allocate(rn_session *s, rn_error *err)
 static rn_status make_reader(rn_model *model, rn_error *err)
 {
     if (model->reader) return RN_OK;
-    rn_run_options options = {.max_rows = RN_READ_CHUNK, .max_batch = 1};
-    return rn_run_create(&model->reader, model, &options, err);
+    rn_run_options options = {.max_rows = RN_READ_CHUNK, .max_batch = 1, .logit_rows = 1};
+    rn_status st = rn_run_create(&model->reader, model, &options, err);
+    if (!st) rn_run_rest(model->reader);
+    return st;
+}
+
+/* The same for steps of `batch` sessions. */
+static rn_status make_decoder(rn_model *model, size_t batch, rn_error *err)
+{
+    if (model->decoder && rn_decoder_batch(model->decoder) >= batch) return RN_OK;
+    rn_decoder *decoder;
+    rn_status st = rn_decoder_create(&decoder, model, batch, err);
+    if (st) return st;
+    rn_decoder_free(model->decoder);
+    model->decoder = decoder;
+    return RN_OK;
 }
 
 rn_status rn_session_create(rn_session **out, rn_model *model, rn_error *err)
 {
-    if (!model->weights)
+    if (!model->x)
         return rn_fail(err, RN_EINVAL,
                        "session: the model is a description without weights");
     rn_session *s = calloc(1, sizeof *s);
@@ -77,7 +93,10 @@ rn_status rn_session_create(rn_session **out, rn_model *model, rn_error *err)
                                       &s->row_norm, err);
     if (st) goto fail;
     s->state_floats = rn_model_state_floats(model, s->row_norm);
+    s->tail_floats = rn_model_tail_floats(model);
     st = make_reader(model, err);
+    if (st) goto fail;
+    st = make_decoder(model, 1, err);
     if (st) goto fail;
     st = allocate(s, err);
     if (st) goto fail;
@@ -99,7 +118,10 @@ rn_status rn_session_copy(rn_session **out, const rn_session *from, rn_error *er
         rn_session_free(s);
         return st;
     }
-    memcpy(s->state, from->state, s->state_floats * sizeof *s->state);
+    memcpy(s->sequence.state, from->sequence.state,
+           s->state_floats * sizeof *s->sequence.state);
+    memcpy(s->sequence.tail, from->sequence.tail,
+           s->tail_floats * sizeof *s->sequence.tail);
     memcpy(s->logits, from->logits, s->model->config.vocab_size * sizeof *s->logits);
     memcpy(s->pending, from->pending, s->pending_count * sizeof *s->pending);
     *out = s;
@@ -115,34 +137,31 @@ void rn_session_free(rn_session *s)
 
 void rn_session_reset(rn_session *s)
 {
-    memset(s->state, 0, s->state_floats * sizeof *s->state);
+    memset(s->sequence.state, 0, s->state_floats * sizeof *s->sequence.state);
+    s->sequence.tail_count = 0;
+    s->sequence.position = 0;
     s->pending_count = 0;
     s->position = 0;
 }
 
-/* Reads ids, which stand at `position`, into the state and sets the logits after the
-   last. */
-static void read_ids(rn_session *s, rn_form form, uint64_t position, const int32_t *ids,
-                     size_t count)
-{
-    rn_run *run = s->model->reader;
-    size_t first[2] = {0, count};
-    rn_batch batch = {.batch = 1,
-                      .first = first,
-                      .position = &position,
-                      .ids = ids,
-                      .state = &s->state,
-                      .form = form,
-                      .row_norm = s->row_norm};
-    rn_run_forward(run, &batch);
-    rn_run_logits(run, count - 1, 1, s->logits);
-}
-
+/* Reads what is pending into the state and sets the logits after the last. */
 static void read_pending(rn_session *s)
 {
     if (s->pending_count == 0) return;
-    read_ids(s, RN_FORM_CHUNKWISE, s->position - s->pending_count, s->pending,
-             s->pending_count);
+    rn_run *run = s->model->reader;
+    rn_sequence *q = &s->sequence;
+    rn_sequence_fold(s->model, q, s->row_norm);
+    size_t first[2] = {0, s->pending_count};
+    rn_batch batch = {.batch = 1,
+                      .first = first,
+                      .position = &q->position,
+                      .ids = s->pending,
+                      .state = &q->state,
+                      .form = RN_FORM_CHUNKWISE,
+                      .row_norm = s->row_norm};
+    rn_run_forward(run, &batch);
+    rn_run_logits(run, s->pending_count - 1, 1, s->logits);
+    q->position += s->pending_count;
     s->pending_count = 0;
 }
 
@@ -176,14 +195,55 @@ rn_status rn_session_feed(rn_session *s, const int32_t *ids, size_t count, rn_er
     return RN_OK;
 }
 
+/* Sessions that go into the decoder at once: their tables are on the stack. */
+enum { STEP_BATCH = 64 };
+
+/* Everything that can fail before any session is touched. */
+static rn_status check_step(rn_session *const *sessions, const int32_t *ids, size_t count,
+                            rn_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        rn_status st = check_id(sessions[i], "step", i, ids[i], err);
+        if (st) return st;
+        if (sessions[i]->model != sessions[0]->model)
+            return rn_fail(err, RN_EINVAL, "step: session %zu is of another model", i);
+        for (size_t j = 0; j < i; j++)
+            if (sessions[j] == sessions[i])
+                return rn_fail(err, RN_EINVAL, "step: sessions %zu and %zu are the same",
+                               j, i);
+    }
+    return make_decoder(sessions[0]->model, count < STEP_BATCH ? count : STEP_BATCH, err);
+}
+
+static void step_some(rn_session *const *sessions, const int32_t *ids, size_t count)
+{
+    rn_sequence *sequences[STEP_BATCH];
+    float *logits[STEP_BATCH];
+    for (size_t i = 0; i < count; i++) {
+        read_pending(sessions[i]);
+        sequences[i] = &sessions[i]->sequence;
+        logits[i] = sessions[i]->logits;
+    }
+    rn_model *m = sessions[0]->model;
+    rn_run_rest(m->reader);
+    rn_decoder_step(m->decoder, count, sequences, ids, sessions[0]->row_norm, logits);
+    for (size_t i = 0; i < count; i++) append(sessions[i], ids[i]);
+}
+
+rn_status rn_sessions_step(rn_session *const *sessions, const int32_t *ids, size_t count,
+                           rn_error *err)
+{
+    if (count == 0) return RN_OK;
+    rn_status st = check_step(sessions, ids, count, err);
+    if (st) return st;
+    for (size_t i = 0; i < count; i += STEP_BATCH)
+        step_some(sessions + i, ids + i, count - i < STEP_BATCH ? count - i : STEP_BATCH);
+    return RN_OK;
+}
+
 rn_status rn_session_step(rn_session *s, int32_t id, rn_error *err)
 {
-    rn_status st = check_id(s, "step", 0, id, err);
-    if (st) return st;
-    read_pending(s);
-    read_ids(s, RN_FORM_RECURRENT, s->position, &id, 1);
-    append(s, id);
-    return RN_OK;
+    return rn_sessions_step(&s, &id, 1, err);
 }
 
 const float *rn_session_logits(rn_session *s)
@@ -217,5 +277,5 @@ uint64_t rn_session_position(const rn_session *s)
 
 size_t rn_session_state_bytes(const rn_session *s)
 {
-    return s->state_floats * sizeof *s->state;
+    return s->state_floats * sizeof *s->sequence.state;
 }

@@ -26,6 +26,7 @@ const rn_case_row *rn_case_row_at(size_t i)
 
 static size_t type_size(rn_case_type type)
 {
+    if (type == RN_CASE_U8) return 1;
     return type == RN_CASE_F64 ? sizeof(double) : sizeof(float);
 }
 
@@ -66,6 +67,13 @@ void rn_case_doubles(rn_case *c, const char *name, size_t count, rn_case_role ro
     b->high = 1.0;
 }
 
+void rn_case_bytes(rn_case *c, const char *name, size_t count, rn_case_role role)
+{
+    rn_case_buffer *b = add(c, name, count, role, RN_CASE_U8);
+    b->low = 0.0;
+    b->high = 256.0;
+}
+
 void rn_case_absent(rn_case *c)
 {
     add(c, NULL, 0, RN_CASE_IN, RN_CASE_F32);
@@ -86,7 +94,7 @@ static void place(rn_case *c, rn_carver *carver, bool aligned)
         rn_case_buffer *b = &c->buffer[i];
         if (!b->name) continue;
         size_t bytes = rn_case_buffer_bytes(b);
-        b->before = CANARY + (aligned ? 0 : type_size(b->type));
+        b->before = CANARY + (aligned || b->type == RN_CASE_U8 ? 0 : type_size(b->type));
         char *at = rn_carve(carver, bytes + b->before + CANARY, 1);
         b->initial = rn_carve(carver, bytes, 1);
         b->data = at ? at + b->before : NULL;
@@ -106,6 +114,7 @@ static void store(const rn_case_buffer *b, size_t i, double value)
     case RN_CASE_F32: ((float *)b->data)[i] = (float)value; break;
     case RN_CASE_F64: ((double *)b->data)[i] = value; break;
     case RN_CASE_I32: ((int32_t *)b->data)[i] = (int32_t)value; break;
+    case RN_CASE_U8: ((unsigned char *)b->data)[i] = (unsigned char)value; break;
     }
 }
 

@@ -20,7 +20,12 @@ typedef enum rn_case_role {
     RN_CASE_INOUT /* changed or added to */
 } rn_case_role;
 
-typedef enum rn_case_type { RN_CASE_F32, RN_CASE_F64, RN_CASE_I32 } rn_case_type;
+typedef enum rn_case_type {
+    RN_CASE_F32,
+    RN_CASE_F64,
+    RN_CASE_I32,
+    RN_CASE_U8 /* packed operands: always at a cache line */
+} rn_case_type;
 
 typedef struct rn_case_buffer {
     const char *name;
@@ -47,6 +52,9 @@ typedef struct rn_case {
     size_t first[RN_CASE_SEQUENCES + 1];
     uint64_t seen[RN_CASE_SEQUENCES];
     float *state[RN_CASE_SEQUENCES], *z[RN_CASE_SEQUENCES];
+    /* The operands of the packed products. */
+    rn_panels panels;
+    rn_acts acts;
 } rn_case;
 
 /* How a kernel is tested: declare names the shape and its buffers, prepare (may be NULL)
@@ -91,6 +99,8 @@ void rn_case_floats(rn_case *c, const char *name, size_t count, rn_case_role rol
                     double scale);
 void rn_case_ids(rn_case *c, const char *name, size_t count, int low, int high);
 void rn_case_doubles(rn_case *c, const char *name, size_t count, rn_case_role role);
+/* Whole cache lines, random unless prepare fills them. */
+void rn_case_bytes(rn_case *c, const char *name, size_t count, rn_case_role role);
 void rn_case_absent(rn_case *c);
 __attribute__((format(printf, 2, 3))) void rn_case_shape(rn_case *c, const char *format,
                                                          ...);

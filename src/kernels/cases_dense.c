@@ -40,13 +40,28 @@ static void declare_gemm(rn_case *c)
     c->flops = 2.0 * (double)(s->m * s->n) * (double)s->k;
 }
 
-static void run_gemm(const rn_case *c, rn_exec *x)
+static void multiply(const rn_case *c, rn_exec *x, rn_gemm_fn gemm)
 {
     const gemm_shape *s = &gemm_shapes[c->index];
-    x->k.gemm(x, s->ta, s->tb, s->m, s->n, s->k, rn_case_f32(c, 0),
-              columns(s->ta, s->m, s->k, s->gap), rn_case_f32(c, 1),
-              columns(s->tb, s->k, s->n, s->gap), s->beta, rn_case_f32(c, 2),
-              s->n + s->gap);
+    gemm(x, s->ta, s->tb, s->m, s->n, s->k, rn_case_f32(c, 0),
+         columns(s->ta, s->m, s->k, s->gap), rn_case_f32(c, 1),
+         columns(s->tb, s->k, s->n, s->gap), s->beta, rn_case_f32(c, 2), s->n + s->gap);
+}
+
+static void run_gemm(const rn_case *c, rn_exec *x)
+{
+    multiply(c, x, x->k.gemm);
+}
+
+static void declare_gemm_bf16(rn_case *c)
+{
+    declare_gemm(c);
+    c->scratch = RN_GEMM_BF16_SCRATCH;
+}
+
+static void run_gemm_bf16(const rn_case *c, rn_exec *x)
+{
+    multiply(c, x, x->k.gemm_bf16);
 }
 
 typedef struct matvec_shape {
@@ -84,4 +99,6 @@ static void run_matvec(const rn_case *c, rn_exec *x)
 #define MATVEC_COUNT (sizeof matvec_shapes / sizeof *matvec_shapes)
 
 const rn_case_kind rn_case_gemm = {GEMM_COUNT, declare_gemm, NULL, run_gemm};
+const rn_case_kind rn_case_gemm_bf16 = {GEMM_COUNT, declare_gemm_bf16, NULL,
+                                        run_gemm_bf16};
 const rn_case_kind rn_case_matvec = {MATVEC_COUNT, declare_matvec, NULL, run_matvec};

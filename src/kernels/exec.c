@@ -28,6 +28,18 @@ rn_status rn_exec_reserve(rn_exec *x, size_t bytes, rn_error *err)
     return RN_OK;
 }
 
+rn_status rn_exec_reserve_acts(rn_exec *x, size_t bytes, rn_error *err)
+{
+    if (bytes <= x->acts_bytes) return RN_OK;
+    void *block;
+    rn_status st = rn_block_alloc(&block, bytes, "packed activations", err);
+    if (st) return st;
+    rn_block_free(x->acts);
+    x->acts = block;
+    x->acts_bytes = bytes;
+    return RN_OK;
+}
+
 void *rn_exec_scratch(const rn_exec *x)
 {
     return x->scratch + (size_t)omp_get_thread_num() * x->scratch_bytes;

@@ -31,6 +31,9 @@ void rn_kernels_ref(rn_kernels *k);
    and any chunk length; a caller reserves them with rn_exec_reserve. */
 size_t rn_retention_scratch(size_t dk, size_t dv);
 
+/* The same of gemm_bf16; rn_exec_open reserves it for handles with the option bf16. */
+#define RN_GEMM_BF16_SCRATCH ((size_t)3456 << 10)
+
 /* d_n = sum_{j<=n} gamma^j for n tokens before this one, in double; n + 1 when gamma
  * is 1. */
 double rn_decay_sum(double log_gamma, uint64_t n);

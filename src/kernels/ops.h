@@ -2,6 +2,7 @@
 #ifndef RN_KERNELS_OPS_H
 #define RN_KERNELS_OPS_H
 
+#include "kernels/panels.h"
 #include "retnet/types.h"
 
 #include <stdbool.h>
@@ -54,6 +55,25 @@ typedef struct rn_retention {
     rn_row_norm norm;     /* not AUTO; TORCHSCALE wants one chunk and no state */
     size_t chunk;         /* tokens in a chunk; 0: one chunk, the parallel form */
 } rn_retention;
+
+/*
+ * One head of one sequence, one token. The newest `tail` tokens, this one included, are not
+ * in the state S [dk][dv] (and z [dk], paper only) yet: their keys [tail][dk] and values
+ * [tail][dv] lie beside it, the oldest first. With g = gamma:
+ *   o = g^tail q S + sum_j g^(tail-1-j) (q . k_j) v_j
+ * times the row normaliser's factor. fold: S = g^tail S + sum_j g^(tail-1-j) k_j^T v_j is
+ * written back in the same pass, z alike. q NULL: only the fold, o is not touched. tail is
+ * 1 .. RN_DECODE_TAIL (0 too where q is NULL).
+ */
+#define RN_DECODE_TAIL ((size_t)16)
+
+typedef struct rn_decode {
+    size_t dk, dv, tail;
+    float log_decay;
+    rn_row_norm norm; /* not AUTO, not TORCHSCALE */
+    uint64_t seen;    /* tokens before this one, for d_n */
+    bool fold;
+} rn_decode;
 
 /* AdamW (decoupled decay): g' = grad_scale g; m, v moments; p -= lr (m^ / (sqrt(v^) +
    eps) + decay p) with m^ = m / correct1, v^ = v / correct2, correct = 1 - beta^step. */

@@ -5,7 +5,7 @@
 #ifndef RN_MIXERS_MIXER_H
 #define RN_MIXERS_MIXER_H
 
-#include "kernels/exec.h"
+#include "mixers/linear.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -76,13 +76,30 @@ typedef struct rn_segment {
 /* Memory of one layer's pass. saved is kept from forward to backward, work is scratch. */
 typedef struct rn_mixer_pass {
     const rn_segment *segment;
-    const float *const *params; /* in the order declared, NULL where absent */
-    float *const *grads;        /* alike, backward only; += */
+    const float *const *params; /* in the order declared, NULL where absent or packed */
+    const rn_matrix *matrices;  /* alike; joined ones are one, at the first's place */
+    float *const *grads;        /* as params, backward only; += */
     float *const *state; /* [batch] of this layer; NULL: empty, not kept, and then the
                             form is not recurrent */
     float **parts;       /* [batch] spare pointers, for a part of the states */
     float *saved, *work;
 } rn_mixer_pass;
+
+/* One token of each sequence of a batch, by all members of a team at once (core/team.h).
+   The newest tokens of a sequence, fewer than RN_DECODE_TAIL before this one, lie beside
+   its state in `tail` until there are that many, which are then folded into it. */
+typedef struct rn_mixer_step {
+    const rn_segment *segment; /* rows = batch, one of each sequence */
+    const float *const *params;
+    const rn_matrix *matrices;
+    rn_operand in;            /* [batch][D] */
+    float *const *state;      /* [batch] of this layer */
+    float *const *tail;       /* [batch] of this layer */
+    const size_t *tail_count; /* [batch] */
+    void *work;               /* step_bytes */
+    rn_team *team;
+    int rank;
+} rn_mixer_step;
 
 struct rn_mixer {
     const char *name;
@@ -104,6 +121,15 @@ struct rn_mixer {
     /* din is set from dy. Segments begin from the empty state in training. */
     void (*backward)(rn_exec *x, const rn_mixer_config *c, const rn_mixer_pass *p,
                      float *din, const float *dy, const float *in);
+    /* Floats of a sequence's tail per layer, and bytes of work for a step of `batch`. */
+    size_t (*tail_floats)(const rn_mixer_config *c);
+    size_t (*step_bytes)(const rn_mixer_config *c, size_t batch);
+    /* The member's columns of y[batch][D]; x has one thread. The caller waits for the
+       team afterwards, and counts the tails. */
+    void (*step)(rn_exec *x, const rn_mixer_config *c, const rn_mixer_step *s, float *y);
+    /* Folds a tail of `count` tokens into the state, outside of teams. */
+    void (*fold)(rn_exec *x, const rn_mixer_config *c, rn_row_norm norm, float *state,
+                 const float *tail, size_t count);
     double (*flops_per_token)(const rn_mixer_config *c);
 };
 

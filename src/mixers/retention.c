@@ -16,20 +16,12 @@
 #include <math.h>
 #include <stdio.h>
 
-/* The order of parameters. Weights and biases of q, k, v, g are joined. */
-enum { Q, K, V, G, Q_BIAS, K_BIAS, V_BIAS, G_BIAS, O, O_BIAS, HEAD_NORM, PARAMS };
-
-/* Widths of q, k, v, g and of all four. */
-typedef struct widths {
-    size_t q, k, v, g, all;
-} widths;
-
-static widths widths_of(const rn_mixer_config *c)
+retention_widths rn_retention_widths(const rn_mixer_config *c)
 {
-    widths w = {.q = c->heads * c->key_dim,
-                .k = c->kv_heads * c->key_dim,
-                .v = c->kv_heads * c->value_dim,
-                .g = c->output_gate ? c->heads * c->value_dim : 0};
+    retention_widths w = {.q = c->heads * c->key_dim,
+                          .k = c->kv_heads * c->key_dim,
+                          .v = c->kv_heads * c->value_dim,
+                          .g = c->output_gate ? c->heads * c->value_dim : 0};
     w.all = w.q + w.k + w.v + w.g;
     return w;
 }
@@ -50,26 +42,26 @@ static bool param(const rn_mixer_config *c, size_t i, rn_param_spec *p)
 {
     const float in_gain = 0.17677669f,
                 out_gain = 0.5f; /* 2^-2.5 and 2^-1, torchscale's */
-    const widths w = widths_of(c);
+    const retention_widths w = rn_retention_widths(c);
     const size_t bias = c->bias, o_in = c->heads * c->value_dim;
     switch (i) {
-    case Q: matrix(p, "q", w.q, c->width, in_gain); return true;
-    case K: matrix(p, "k", w.k, c->width, in_gain); break;
-    case V:
+    case RETENTION_Q: matrix(p, "q", w.q, c->width, in_gain); return true;
+    case RETENTION_K: matrix(p, "k", w.k, c->width, in_gain); break;
+    case RETENTION_V:
         matrix(p, "v", w.v, c->width, in_gain);
         p->deepnorm = true;
         break;
-    case G: matrix(p, "g", w.g, c->width, in_gain); break;
-    case Q_BIAS: vector(p, "q.bias", bias * w.q, 0.0f); return true;
-    case K_BIAS: vector(p, "k.bias", bias * w.k, 0.0f); break;
-    case V_BIAS: vector(p, "v.bias", bias * w.v, 0.0f); break;
-    case G_BIAS: vector(p, "g.bias", bias * w.g, 0.0f); break;
-    case O:
+    case RETENTION_G: matrix(p, "g", w.g, c->width, in_gain); break;
+    case RETENTION_Q_BIAS: vector(p, "q.bias", bias * w.q, 0.0f); return true;
+    case RETENTION_K_BIAS: vector(p, "k.bias", bias * w.k, 0.0f); break;
+    case RETENTION_V_BIAS: vector(p, "v.bias", bias * w.v, 0.0f); break;
+    case RETENTION_G_BIAS: vector(p, "g.bias", bias * w.g, 0.0f); break;
+    case RETENTION_O:
         matrix(p, "o", c->width, o_in, out_gain);
         p->deepnorm = true;
         return true;
-    case O_BIAS: vector(p, "o.bias", bias * c->width, 0.0f); return true;
-    case HEAD_NORM: {
+    case RETENTION_O_BIAS: vector(p, "o.bias", bias * c->width, 0.0f); return true;
+    case RETENTION_HEAD_NORM: {
         bool shared = c->head_norm_weight == RN_HEAD_NORM_WEIGHT_SHARED;
         bool none = c->head_norm_weight == RN_HEAD_NORM_WEIGHT_NONE;
         vector(p, "head_norm.weight", none ? 0 : shared ? c->value_dim : o_in, 1.0f);
@@ -101,7 +93,7 @@ static saved place_saved(const rn_mixer_config *c, size_t rows, float *base,
 {
     rn_carver m = {.base = (char *)base};
     size_t o = c->heads * c->value_dim;
-    saved s = {.qkvg = rn_carve_floats(&m, rows * widths_of(c).all),
+    saved s = {.qkvg = rn_carve_floats(&m, rows * rn_retention_widths(c).all),
                .o = rn_carve_floats(&m, rows * o),
                .row_scale = rn_carve_floats(&m, rows * c->heads),
                .stats = rn_carve_floats(&m, rows * c->heads * 2),
@@ -127,7 +119,7 @@ static scratch place_scratch(const rn_mixer_config *c, size_t rows, float *base,
 {
     rn_carver m = {.base = (char *)base};
     size_t o = c->heads * c->value_dim;
-    scratch s = {.dqkvg = rn_carve_floats(&m, rows * widths_of(c).all),
+    scratch s = {.dqkvg = rn_carve_floats(&m, rows * rn_retention_widths(c).all),
                  .dgated = rn_carve_floats(&m, rows * o),
                  .d_o = rn_carve_floats(&m, rows * o)};
     if (floats) *floats = m.used / sizeof(float);
@@ -141,17 +133,11 @@ static size_t work_floats(const rn_mixer_config *c, size_t rows, bool training)
     return floats;
 }
 
-/* What the layers share: log gamma of each head, then the rotation tables. */
-typedef struct tables {
-    float *log_decay; /* [H] */
-    float *cos, *sin; /* [period][dk / 2] */
-} tables;
-
-static tables place_tables(const rn_mixer_config *c, size_t period, float *base,
-                           size_t *floats)
+retention_tables rn_retention_tables(const rn_mixer_config *c, size_t period,
+                                     const float *base, size_t *floats)
 {
     rn_carver m = {.base = (char *)base};
-    tables t = {.log_decay = rn_carve_floats(&m, c->heads)};
+    retention_tables t = {.log_decay = rn_carve_floats(&m, c->heads)};
     t.cos = rn_carve_floats(&m, period * (c->key_dim / 2));
     t.sin = rn_carve_floats(&m, period * (c->key_dim / 2));
     if (floats) *floats = m.used / sizeof(float);
@@ -161,7 +147,7 @@ static tables place_tables(const rn_mixer_config *c, size_t period, float *base,
 static size_t shared_floats(const rn_mixer_config *c, size_t rows)
 {
     size_t floats;
-    place_tables(c, rows, NULL, &floats);
+    rn_retention_tables(c, rows, NULL, &floats);
     return floats;
 }
 
@@ -175,7 +161,7 @@ double rn_rotary_angle(const rn_mixer_config *c, size_t i)
 
 static void prepare(const rn_mixer_config *c, const rn_segment *s, float *shared)
 {
-    tables t = place_tables(c, s->period, shared, NULL);
+    retention_tables t = rn_retention_tables(c, s->period, shared, NULL);
     for (size_t h = 0; h < c->heads; h++) t.log_decay[h] = (float)log(c->decays[h]);
     if (c->rotary == RN_ROTARY_NONE) return;
     size_t half = c->key_dim / 2;
@@ -194,8 +180,8 @@ static void prepare(const rn_mixer_config *c, const rn_segment *s, float *shared
 static void rotate(rn_exec *x, const rn_mixer_config *c, const rn_segment *s, float *qkvg,
                    bool inverse)
 {
-    widths w = widths_of(c);
-    tables t = place_tables(c, s->period, (float *)s->shared, NULL);
+    retention_widths w = rn_retention_widths(c);
+    retention_tables t = rn_retention_tables(c, s->period, s->shared, NULL);
     rn_rotary d = {.rows = s->rows,
                    .period = s->period,
                    .heads = c->heads,
@@ -215,7 +201,7 @@ static void rotate(rn_exec *x, const rn_mixer_config *c, const rn_segment *s, fl
 
 static rn_retention operation(const rn_mixer_config *c, const rn_segment *s)
 {
-    widths w = widths_of(c);
+    retention_widths w = rn_retention_widths(c);
     size_t chunk = s->chunk ? s->chunk : rn_retention_chunk(c->key_dim, c->value_dim);
     return (rn_retention){
         .batch = s->batch,
@@ -228,7 +214,7 @@ static rn_retention operation(const rn_mixer_config *c, const rn_segment *s)
         .k_row = w.all,
         .v_row = w.all,
         .o_row = c->heads * c->value_dim,
-        .log_decay = place_tables(c, s->period, (float *)s->shared, NULL).log_decay,
+        .log_decay = rn_retention_tables(c, s->period, s->shared, NULL).log_decay,
         .decay_head = 1,
         .seen = s->position,
         .norm = s->row_norm,
@@ -240,7 +226,7 @@ static void retain(rn_exec *x, const rn_mixer_config *c, const rn_mixer_pass *p,
                    const saved *s)
 {
     rn_retention d = operation(c, p->segment);
-    widths w = widths_of(c);
+    retention_widths w = rn_retention_widths(c);
     const float *q = s->qkvg, *k = q + w.q, *v = k + w.k;
     float **z = d.norm == RN_ROW_NORM_PAPER && p->state ? p->parts : NULL;
     for (size_t b = 0; z && b < d.batch; b++)
@@ -256,7 +242,7 @@ static rn_headnorm head_norm(const rn_mixer_config *c, size_t rows)
     return (rn_headnorm){.rows = rows,
                          .heads = c->heads,
                          .dv = c->value_dim,
-                         .ldg = widths_of(c).all,
+                         .ldg = rn_retention_widths(c).all,
                          .w_head = channel ? c->value_dim : 0,
                          .kind = c->head_norm,
                          .eps = (float)c->norm_eps};
@@ -266,37 +252,40 @@ static void forward(rn_exec *x, const rn_mixer_config *c, const rn_mixer_pass *p
                     float *y, const float *in)
 {
     size_t rows = p->segment->rows, o_in = c->heads * c->value_dim;
-    widths w = widths_of(c);
+    retention_widths w = rn_retention_widths(c);
     saved s = place_saved(c, rows, p->saved, NULL);
     rn_form form = p->segment->form;
-    rn_linear(x, form, s.qkvg, w.all, in, c->width, p->params[Q], rows, w.all, c->width);
-    if (c->bias) x->k.bias_fwd(x, s.qkvg, w.all, p->params[Q_BIAS], rows, w.all);
+    rn_linear(x, form, s.qkvg, w.all, in, c->width, &p->matrices[RETENTION_Q], rows);
+    if (c->bias)
+        x->k.bias_fwd(x, s.qkvg, w.all, p->params[RETENTION_Q_BIAS], rows, w.all);
     rotate(x, c, p->segment, s.qkvg, false);
     retain(x, c, p, &s);
     const float *g = c->output_gate ? s.qkvg + w.all - w.g : NULL;
     rn_headnorm d = head_norm(c, rows);
-    x->k.headnorm_fwd(x, &d, s.gated, s.stats, s.o, g, p->params[HEAD_NORM]);
-    rn_linear(x, form, y, c->width, s.gated, o_in, p->params[O], rows, c->width, o_in);
-    if (c->bias) x->k.bias_fwd(x, y, c->width, p->params[O_BIAS], rows, c->width);
+    x->k.headnorm_fwd(x, &d, s.gated, s.stats, s.o, g, p->params[RETENTION_HEAD_NORM]);
+    rn_linear(x, form, y, c->width, s.gated, o_in, &p->matrices[RETENTION_O], rows);
+    if (c->bias)
+        x->k.bias_fwd(x, y, c->width, p->params[RETENTION_O_BIAS], rows, c->width);
 }
 
 static void backward(rn_exec *x, const rn_mixer_config *c, const rn_mixer_pass *p,
                      float *din, const float *dy, const float *in)
 {
     size_t rows = p->segment->rows, o_in = c->heads * c->value_dim;
-    widths w = widths_of(c);
+    retention_widths w = rn_retention_widths(c);
     saved s = place_saved(c, rows, p->saved, NULL);
     scratch t = place_scratch(c, rows, p->work, NULL);
     float *const *grads = p->grads;
-    if (c->bias) x->k.bias_bwd(x, grads[O_BIAS], dy, c->width, rows, c->width);
-    rn_linear_backward(x, t.dgated, o_in, grads[O], dy, c->width, s.gated, o_in,
-                       p->params[O], rows, c->width, o_in);
+    if (c->bias) x->k.bias_bwd(x, grads[RETENTION_O_BIAS], dy, c->width, rows, c->width);
+    rn_linear_backward(x, t.dgated, o_in, grads[RETENTION_O], dy, c->width, s.gated, o_in,
+                       &p->matrices[RETENTION_O], rows);
 
     bool gate = c->output_gate;
     rn_headnorm n = head_norm(c, rows);
-    x->k.headnorm_bwd(x, &n, t.d_o, gate ? t.dqkvg + w.all - w.g : NULL, grads[HEAD_NORM],
-                      t.dgated, s.o, gate ? s.qkvg + w.all - w.g : NULL,
-                      p->params[HEAD_NORM], s.stats);
+    x->k.headnorm_bwd(x, &n, t.d_o, gate ? t.dqkvg + w.all - w.g : NULL,
+                      grads[RETENTION_HEAD_NORM], t.dgated, s.o,
+                      gate ? s.qkvg + w.all - w.g : NULL, p->params[RETENTION_HEAD_NORM],
+                      s.stats);
 
     rn_retention d = operation(c, p->segment);
     if (d.norm != RN_ROW_NORM_NONE)
@@ -305,9 +294,9 @@ static void backward(rn_exec *x, const rn_mixer_config *c, const rn_mixer_pass *
     float *dq = t.dqkvg, *dk = dq + w.q, *dv = dk + w.k;
     x->k.retention_bwd(x, &d, dq, dk, dv, t.d_o, q, k, v, NULL, NULL);
     rotate(x, c, p->segment, t.dqkvg, true);
-    if (c->bias) x->k.bias_bwd(x, grads[Q_BIAS], t.dqkvg, w.all, rows, w.all);
-    rn_linear_backward(x, din, c->width, grads[Q], t.dqkvg, w.all, in, c->width,
-                       p->params[Q], rows, w.all, c->width);
+    if (c->bias) x->k.bias_bwd(x, grads[RETENTION_Q_BIAS], t.dqkvg, w.all, rows, w.all);
+    rn_linear_backward(x, din, c->width, grads[RETENTION_Q], t.dqkvg, w.all, in, c->width,
+                       &p->matrices[RETENTION_Q], rows);
 }
 
 static size_t scratch_bytes(const rn_mixer_config *c)
@@ -319,7 +308,7 @@ static size_t scratch_bytes(const rn_mixer_config *c)
 static double flops_per_token(const rn_mixer_config *c)
 {
     double d = (double)c->width, o = (double)(c->heads * c->value_dim);
-    return 2.0 * d * (double)widths_of(c).all + 2.0 * o * d +
+    return 2.0 * d * (double)rn_retention_widths(c).all + 2.0 * o * d +
            5.0 * o * (double)c->key_dim;
 }
 
@@ -334,5 +323,9 @@ const rn_mixer rn_mixer_retention = {
     .prepare = prepare,
     .forward = forward,
     .backward = backward,
+    .tail_floats = rn_retention_tail_floats,
+    .step_bytes = rn_retention_step_bytes,
+    .step = rn_retention_step,
+    .fold = rn_retention_fold,
     .flops_per_token = flops_per_token,
 };

@@ -1,6 +1,5 @@
 /* Forward over one segment of each sequence of a batch, loss, logits, and the way back.
  */
-#include "mixers/mixers.h"
 #include "model/run.h"
 
 #include <string.h>
@@ -54,8 +53,8 @@ static void embed(rn_run *run)
     rn_exec *x = run->m->x;
     const rn_config *c = &run->m->config;
     float *to = c->embedding_norm ? run->embedded : rn_run_x(run, 0);
-    x->k.embed_fwd(x, to, run->m->weights + run->m->at->embedding, run->ids, run->rows,
-                   c->mixer.width, (float)c->embedding_scale);
+    rn_matrix_rows(x, to, &run->m->at->embedding_matrix, run->ids, run->rows,
+                   (float)c->embedding_scale);
     if (c->embedding_norm)
         rn_run_norm(run, &run->m->at->embedding_norm, rn_run_x(run, 0),
                     run->embedded_stats, run->embedded, c->mixer.width);
@@ -65,6 +64,7 @@ static void embed(rn_run *run)
 void rn_run_forward(rn_run *run, const rn_batch *batch)
 {
     const rn_config *c = &run->m->config;
+    run->rested = false;
     begin(run, batch);
     embed(run);
     for (size_t i = 0; i < c->layers; i++)
@@ -81,7 +81,7 @@ void rn_run_logits(rn_run *run, size_t row, size_t count, float *logits)
     const rn_config *c = &run->m->config;
     size_t d = c->mixer.width;
     rn_linear(run->m->x, run->segment.form, logits, c->vocab_size, run->last + row * d, d,
-              run->m->weights + run->m->at->output, count, c->vocab_size, d);
+              &run->m->at->output_matrix, count);
 }
 
 /* Rows row..row+n-1: their losses, and with a scale the gradients of output and hidden
@@ -101,7 +101,7 @@ static double loss_rows(rn_run *run, size_t row, size_t n, const int32_t *target
         x->k.xent_bwd(x, run->logits, run->lse, targets + row, n, v, grad_scale);
         rn_linear_backward(x, run->grad.dx + row * d, d, grads + run->m->at->output,
                            run->logits, v, run->last + row * d, d,
-                           run->m->weights + run->m->at->output, n, v, d);
+                           &run->m->at->output_matrix, n);
     }
     return sum;
 }

@@ -48,6 +48,7 @@ static rn_mixer_pass mixer_pass(rn_run *run, size_t layer, layer_pass *p, float 
     }
     return (rn_mixer_pass){.segment = &run->segment,
                            .params = run->params,
+                           .matrices = at->mixer_matrix,
                            .grads = run->grads,
                            .parts = run->parts,
                            .saved = p->mixer,

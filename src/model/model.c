@@ -14,13 +14,40 @@ typedef struct range {
     const rn_param *from, *to;
 } range;
 
-static size_t offset_of(range r, const char *prefix, const char *name)
+static const rn_param *find(range r, const char *prefix, const char *name)
 {
     char full[160];
     snprintf(full, sizeof full, "%s%s", prefix, name);
     for (const rn_param *p = r.from; p < r.to; p++)
-        if (strcmp(p->name, full) == 0) return p->offset;
-    return RN_ABSENT;
+        if (strcmp(p->name, full) == 0) return p;
+    return NULL;
+}
+
+static size_t offset_of(range r, const char *prefix, const char *name)
+{
+    const rn_param *p = find(r, prefix, name);
+    return p ? p->offset : RN_ABSENT;
+}
+
+/* The matrix that begins with parameter p, those joined to it included. */
+static rn_matrix matrix_from(const rn_model *m, const rn_param *p)
+{
+    rn_matrix w = {0};
+    if (!p || p->dims != 2) return w;
+    const size_t first = (size_t)(p - m->params);
+    const size_t end = rn_params_joined(m->params, m->param_count, first);
+    w.k = p->shape[1];
+    w.f32 = m->weights ? rn_at_const(m->weights, p->offset) : NULL;
+    for (size_t i = first; i < end; i++) {
+        const rn_param *q = &m->params[i];
+        w.n += q->shape[0];
+        if (w.f32 || !m->weights) continue;
+        if (q->panels != RN_ABSENT)
+            w.part[w.parts++] =
+                (rn_panels){.type = q->type, .k = w.k, .data = m->panels + q->panels};
+        w.part[w.parts - 1].n += q->shape[0];
+    }
+    return w;
 }
 
 static rn_norm_at norm_of(range r, const char *prefix, const char *name)
@@ -48,7 +75,10 @@ static const rn_param *find_layer(const rn_model *m, size_t layer, const rn_para
     at->mixer_norm = norm_of(r, prefix, "mixer_norm");
     at->ffn_norm = norm_of(r, prefix, "ffn_norm");
     at->hidden_norm = norm_of(r, prefix, "ffn.norm");
-    at->in = offset_of(r, prefix, gated ? "ffn.gate.weight" : "ffn.up.weight");
+    const char *in = gated ? "ffn.gate.weight" : "ffn.up.weight";
+    at->in = offset_of(r, prefix, in);
+    at->in_matrix = matrix_from(m, find(r, prefix, in));
+    at->down_matrix = matrix_from(m, find(r, prefix, "ffn.down.weight"));
     at->in_bias = offset_of(r, prefix, gated ? "ffn.gate.bias" : "ffn.up.bias");
     at->down = offset_of(r, prefix, "ffn.down.weight");
     at->down_bias = offset_of(r, prefix, "ffn.down.bias");
@@ -56,6 +86,7 @@ static const rn_param *find_layer(const rn_model *m, size_t layer, const rn_para
         rn_param_spec spec;
         bool there = c->mixer.kind->param(&c->mixer, i, &spec) && spec.dims;
         at->mixer[i] = there ? offset_of(r, mixer, spec.name) : RN_ABSENT;
+        at->mixer_matrix[i] = matrix_from(m, there ? find(r, mixer, spec.name) : NULL);
     }
     return r.to;
 }
@@ -68,9 +99,11 @@ static rn_status find_all(rn_model *m, rn_error *err)
     if (!m->at) return rn_fail_memory(err, "the parameter table", bytes);
     m->at->layers = (rn_layer_at *)(m->at + 1);
     range all = {m->params, m->params + m->param_count};
+    const char *output = m->config.tied ? "embedding.weight" : "output.weight";
     m->at->embedding = offset_of(all, "", "embedding.weight");
-    m->at->output =
-        offset_of(all, "", m->config.tied ? "embedding.weight" : "output.weight");
+    m->at->output = offset_of(all, "", output);
+    m->at->embedding_matrix = matrix_from(m, find(all, "", "embedding.weight"));
+    m->at->output_matrix = matrix_from(m, find(all, "", output));
     m->at->embedding_norm = norm_of(all, "", "embedding_norm");
     m->at->norm = norm_of(all, "", "norm");
     const rn_param *next = m->params;
@@ -78,21 +111,32 @@ static rn_status find_all(rn_model *m, rn_error *err)
     return RN_OK;
 }
 
-rn_status rn_model_new(rn_model **out, rn_exec *x, const rn_config *config, rn_error *err)
+/* Memory for the weights, which the list has placed. */
+static rn_status allocate(rn_model *m, rn_error *err)
+{
+    void *floats = NULL, *panels = NULL;
+    rn_status st = rn_block_alloc(&floats, m->floats * sizeof(float), "the weights", err);
+    m->weights = floats;
+    if (!st) st = rn_block_alloc(&panels, m->panel_bytes, "the packed weights", err);
+    m->panels = panels;
+    return st;
+}
+
+rn_status rn_model_new_typed(rn_model **out, rn_exec *x, const rn_config *config,
+                             const rn_weight_type *types, rn_error *err)
 {
     rn_model *m = calloc(1, sizeof *m);
     if (!m) return rn_fail_memory(err, "a model", sizeof *m);
     m->x = x;
     m->config = *config;
     snprintf(m->dialect, sizeof m->dialect, "native");
-    rn_status st =
-        rn_params_layout(&m->params, &m->param_count, &m->floats, &m->config, err);
+    rn_status st = rn_params_list(&m->params, &m->param_count, &m->config, err);
+    for (size_t i = 0; !st && types && i < m->param_count; i++)
+        if (m->params[i].dims == 2) m->params[i].type = types[i];
+    if (!st)
+        st = rn_params_place(m->params, m->param_count, &m->floats, &m->panel_bytes, err);
+    if (!st && x) st = allocate(m, err);
     if (!st) st = find_all(m, err);
-    if (!st && x) {
-        void *block = NULL;
-        st = rn_block_alloc(&block, m->floats * sizeof(float), "the weights", err);
-        m->weights = block;
-    }
     if (!st && x)
         st = rn_exec_reserve(x, config->mixer.kind->scratch_bytes(&config->mixer), err);
     if (st) {
@@ -103,14 +147,21 @@ rn_status rn_model_new(rn_model **out, rn_exec *x, const rn_config *config, rn_e
     return RN_OK;
 }
 
+rn_status rn_model_new(rn_model **out, rn_exec *x, const rn_config *config, rn_error *err)
+{
+    return rn_model_new_typed(out, x, config, NULL, err);
+}
+
 void rn_model_free(rn_model *model)
 {
     if (!model) return;
     rn_run_free(model->reader);
+    rn_decoder_free(model->decoder);
     free(model->original);
     free(model->stored_types);
     free(model->unknown_keys);
     rn_block_free(model->weights);
+    rn_block_free(model->panels);
     free(model->at);
     free(model->params);
     free(model);
@@ -120,4 +171,23 @@ size_t rn_model_state_floats(const rn_model *m, rn_row_norm norm)
 {
     const rn_mixer_config *c = &m->config.mixer;
     return m->config.layers * c->kind->state_floats(c, norm);
+}
+
+size_t rn_model_tail_floats(const rn_model *m)
+{
+    const rn_mixer_config *c = &m->config.mixer;
+    return m->config.layers * c->kind->tail_floats(c);
+}
+
+rn_status rn_model_check_float32(const rn_model *m, const char *what, rn_error *err)
+{
+    if (!m->x)
+        return rn_fail(err, RN_EINVAL, "%s: the model is a description without weights",
+                       what);
+    for (size_t i = 0; i < m->param_count; i++)
+        if (m->params[i].type != RN_WEIGHT_F32)
+            return rn_fail(err, RN_EINVAL,
+                           "%s: needs a model in float32, and %s is held as %s", what,
+                           m->params[i].name, rn_weight_type_name(m->params[i].type));
+    return RN_OK;
 }

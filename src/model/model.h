@@ -63,14 +63,21 @@ rn_status rn_config_preset(rn_config *config, const char *name, rn_error *err);
 rn_status rn_config_row_norm(const rn_config *config, rn_row_norm asked, rn_form form,
                              rn_row_norm *out, rn_error *err);
 
+/* No such place. */
+#define RN_ABSENT SIZE_MAX
+
 /* One parameter: where it lies in a block of floats. Gradients and moments use the same
-   offsets. */
+   offsets. A packed one (type beyond F32) lies in the panels of its matrix instead. */
 typedef struct rn_param {
     char name[80];
     int dims;
     size_t shape[2];
-    size_t offset, count; /* floats */
-    bool decay;           /* weight decay applies: matrices */
+    rn_weight_type type;
+    size_t offset, count; /* numbers */
+    size_t
+        panels; /* packed: bytes into the model's panels where a run of rows of one type
+                   begins with this parameter; those that go on with it: RN_ABSENT */
+    bool decay; /* weight decay applies: matrices */
     rn_param_spec spec;
 } rn_param;
 
@@ -83,11 +90,15 @@ struct rn_model {
     struct rn_model_at *at; /* the same by role (params.h) */
     size_t floats;          /* of a block, padding included */
     float *weights;         /* NULL in a description */
+    unsigned char *panels;  /* of the packed matrices, or NULL */
+    size_t panel_bytes;
     /* One block each for free(). Names in the checkpoint it was opened from,
        [param_count], NULL: the native names; types as stored there, NULL: float32; config
        keys that nobody knows, up to NULL, or NULL. */
     char **original, **stored_types, **unknown_keys;
-    struct rn_run *reader; /* working memory of the model's sessions, made on first use */
+    /* Working memory of the model's sessions, made on first use. */
+    struct rn_run *reader;
+    struct rn_decoder *decoder;
 };
 
 /* Lays out the parameters of a checked config; weights are allocated (zero) unless x is
@@ -95,11 +106,67 @@ struct rn_model {
 rn_status rn_model_new(rn_model **out, rn_exec *x, const rn_config *config,
                        rn_error *err);
 void rn_model_init(rn_model *m, uint64_t seed);
+
+/* The same with the matrices held in types[i], whose blocks divide their rows; joined ones
+   for which the types do not fit together all become F32. */
+rn_status rn_model_new_typed(rn_model **out, rn_exec *x, const rn_config *config,
+                             const rn_weight_type *types, rn_error *err);
+
+/* The type that parameter p is held in when all matrices are wanted in one: vectors in
+   F32; embedding and output in Q8_0 where `want` is smaller, since every token passes
+   through them; a type whose blocks divide the rows. */
+rn_weight_type rn_param_type(const rn_param *p, rn_weight_type want);
+
+/* Stored rows of a parameter, on request: rows row .. row + count - 1 of params[index] in
+   its type. Called by several threads at once. */
+typedef rn_status rn_rows_fn(void *user, size_t index, size_t row, size_t count,
+                             void *rows, rn_error *err);
+
+/* Packs all packed matrices from what `rows` hands over. */
+rn_status rn_model_pack(rn_model *m, rn_rows_fn *rows, void *user, rn_error *err);
+
+/* The initial values of one parameter, numbers begin .. begin + count - 1. */
+void rn_model_init_part(const rn_model *m, uint64_t seed, size_t index, size_t begin,
+                        size_t count, float *out);
+
+static inline bool rn_model_is_packed(const rn_model *m)
+{
+    return m->panel_bytes > 0;
+}
+
+/* RN_EINVAL, beginning with `what`, for a description, and for a model that does not hold
+   every parameter in float32. */
+rn_status rn_model_check_float32(const rn_model *m, const char *what, rn_error *err);
 rn_param *rn_model_param(const rn_model *m, const char *name); /* NULL: no such */
 
 /* Floats of the decode state of one sequence, [layers][mixer state], under a resolved row
    normaliser. Zeros are the empty state. */
 size_t rn_model_state_floats(const rn_model *m, rn_row_norm norm);
+
+/* Floats of a sequence's newest tokens, [layers][mixer's tail]. */
+size_t rn_model_tail_floats(const rn_model *m);
+
+/* A sequence that is being decoded: its state, and the newest tokens beside it. */
+typedef struct rn_sequence {
+    float *state, *tail;
+    size_t tail_count;
+    uint64_t position; /* tokens so far */
+} rn_sequence;
+
+/* Folds the newest tokens into the state, so that the state is that of the position. */
+void rn_sequence_fold(rn_model *m, rn_sequence *s, rn_row_norm norm);
+
+/* Working memory for decoding up to max_batch sequences at once. */
+typedef struct rn_decoder rn_decoder;
+rn_status rn_decoder_create(rn_decoder **out, rn_model *m, size_t max_batch,
+                            rn_error *err);
+void rn_decoder_free(rn_decoder *d);
+size_t rn_decoder_batch(const rn_decoder *d); /* max_batch */
+
+/* One token of each sequence; logits[b] receives [vocab]. A sequence's bits do not depend
+   on the others, nor on the number of threads. */
+void rn_decoder_step(rn_decoder *d, size_t batch, rn_sequence *const *sequences,
+                     const int32_t *ids, rn_row_norm norm, float *const *logits);
 
 /*
  * Working memory for forward and backward passes of up to max_rows tokens in up to
@@ -109,6 +176,8 @@ size_t rn_model_state_floats(const rn_model *m, rn_row_norm norm);
 typedef struct rn_run rn_run;
 typedef struct rn_run_options {
     size_t max_rows, max_batch;
+    size_t logit_rows; /* rows whose logits rn_run_loss makes at once; 0: its own choice,
+                          and no more than max_rows; rn_run_logits has no such limit */
     bool training, recompute;
     double dropout; /* training only */
     uint64_t dropout_seed;
@@ -116,6 +185,9 @@ typedef struct rn_run_options {
 rn_status rn_run_create(rn_run **out, rn_model *m, const rn_run_options *options,
                         rn_error *err);
 void rn_run_free(rn_run *run);
+
+/* Gives the memory of activations back to the system until the next pass. */
+void rn_run_rest(rn_run *run);
 
 /* One segment of each of `batch` sequences. Sequence b owns rows first[b]..first[b+1]-1.
  */

@@ -16,7 +16,7 @@
 /* Walks the list; with params NULL it only counts. */
 typedef struct list {
     rn_param *params;
-    size_t count, floats;
+    size_t count;
     bool overflow;
     const rn_config *config;
 } list;
@@ -27,21 +27,18 @@ static void add(list *l, const char *prefix, const rn_param_spec *spec)
     size_t n = 0;
     if (!rn_mul_size(&n, spec->shape[0], spec->dims == 2 ? spec->shape[1] : 1))
         l->overflow = true;
-    const size_t line = RN_ALIGN / sizeof(float);
-    if (!spec->joined) l->floats = (l->floats + line - 1) / line * line;
     if (l->params) {
         rn_param *p = &l->params[l->count];
         snprintf(p->name, sizeof p->name, "%.38s%.39s", prefix, spec->name);
         p->dims = spec->dims;
         p->shape[0] = spec->shape[0];
         p->shape[1] = spec->dims == 2 ? spec->shape[1] : 1;
-        p->offset = l->floats;
+        p->offset = RN_ABSENT;
         p->count = n;
         p->decay = spec->dims == 2;
         p->spec = *spec;
     }
     l->count++;
-    if (!rn_add_size(&l->floats, l->floats, n)) l->overflow = true;
 }
 
 static void add_matrix(list *l, const char *prefix, const char *name, size_t out,
@@ -117,23 +114,119 @@ static void walk(list *l)
     if (!c->tied) add(l, "", &table);
 }
 
-rn_status rn_params_layout(rn_param **params, size_t *count, size_t *floats,
-                           const rn_config *config, rn_error *err)
+static rn_status too_large(rn_error *err)
+{
+    return rn_fail(err, RN_ENOMEM, "a model of this config does not fit in memory");
+}
+
+rn_status rn_params_list(rn_param **params, size_t *count, const rn_config *config,
+                         rn_error *err)
 {
     list l = {.config = config};
     walk(&l);
-    size_t bytes;
-    if (l.overflow || !rn_mul_size(&bytes, l.floats, sizeof(float)))
-        return rn_fail(err, RN_ENOMEM, "a model of this config does not fit in memory");
+    if (l.overflow) return too_large(err);
     rn_param *p = calloc(l.count, sizeof *p);
     if (!p) return rn_fail_memory(err, "the parameter list", l.count * sizeof *p);
     l = (list){.config = config, .params = p};
     walk(&l);
-    const size_t line = RN_ALIGN / sizeof(float);
     *params = p;
     *count = l.count;
-    *floats = (l.floats + line - 1) / line * line;
     return RN_OK;
+}
+
+size_t rn_params_joined(const rn_param *params, size_t count, size_t i)
+{
+    size_t end = i + 1;
+    while (end < count && params[end].spec.joined) end++;
+    return end;
+}
+
+/* One float32 matrix among them makes all of them float32, and so do two types where the
+   rows of one are not whole panels. */
+static void share_type(rn_param *p, size_t count)
+{
+    bool all = true, one = true, panels = true;
+    for (size_t i = 0; i < count; i++) {
+        all = all && p[i].type != RN_WEIGHT_F32;
+        one = one && p[i].type == p[0].type;
+        panels = panels && (i + 1 == count || p[i].shape[0] % RN_PANEL == 0);
+    }
+    if (all && (one || (panels && count <= RN_MATRIX_PARTS))) return;
+    for (size_t i = 0; i < count; i++) p[i].type = RN_WEIGHT_F32;
+}
+
+size_t rn_params_run(const rn_param *params, size_t count, size_t i)
+{
+    size_t end = i + 1;
+    while (end < count && params[end].spec.joined && params[end].type == params[i].type)
+        end++;
+    return end;
+}
+
+/* Where the next parameters go. */
+typedef struct places {
+    size_t floats, panels;
+    bool overflow;
+} places;
+
+/* Joined float32 parameters i .. end-1, without padding between them. */
+static void place_floats(rn_param *p, size_t count, places *at)
+{
+    const size_t line = RN_ALIGN / sizeof(float);
+    at->floats = (at->floats + line - 1) / line * line;
+    for (size_t i = 0; i < count; i++) {
+        p[i].offset = at->floats;
+        p[i].panels = RN_ABSENT;
+        if (!rn_add_size(&at->floats, at->floats, p[i].count)) at->overflow = true;
+    }
+}
+
+/* Parameters of one packed type whose rows follow one another. */
+static void place_run(rn_param *p, size_t count, places *at)
+{
+    size_t rows = 0, bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        p[i].offset = p[i].panels = RN_ABSENT;
+        if (!rn_add_size(&rows, rows, p[i].shape[0])) at->overflow = true;
+    }
+    p[0].panels = at->panels;
+    if (!rn_panels_bytes(p->type, rows, p->shape[1], &bytes) ||
+        !rn_add_size(&at->panels, at->panels, bytes))
+        at->overflow = true;
+}
+
+rn_status rn_params_place(rn_param *params, size_t count, size_t *floats,
+                          size_t *panel_bytes, rn_error *err)
+{
+    places at = {0};
+    for (size_t i = 0, end; i < count; i = end) {
+        end = rn_params_joined(params, count, i);
+        share_type(params + i, end - i);
+        if (params[i].type == RN_WEIGHT_F32) {
+            place_floats(params + i, end - i, &at);
+            continue;
+        }
+        for (size_t j = i, next; j < end; j = next) {
+            next = rn_params_run(params, end, j);
+            place_run(params + j, next - j, &at);
+        }
+    }
+    const size_t line = RN_ALIGN / sizeof(float);
+    size_t bytes;
+    if (at.overflow || !rn_add_size(&at.floats, at.floats, line - 1) ||
+        !rn_mul_size(&bytes, at.floats, sizeof(float)))
+        return too_large(err);
+    *floats = at.floats / line * line;
+    *panel_bytes = at.panels;
+    return RN_OK;
+}
+
+rn_weight_type rn_param_type(const rn_param *p, rn_weight_type want)
+{
+    if (p->dims != 2) return RN_WEIGHT_F32;
+    bool small = want > RN_WEIGHT_Q8_0;
+    if (small && p->spec.gain == RN_GAIN_EMBEDDING) want = RN_WEIGHT_Q8_0;
+    return rn_weight_type_fitting(want, p->shape[1]);
 }
 
 /* The half-width of the uniform (or the deviation of the normal) distribution that a
@@ -157,24 +250,36 @@ static double init_range(const rn_config *c, const rn_param *p, bool *normal)
     return range;
 }
 
+void rn_model_init_part(const rn_model *m, uint64_t seed, size_t index, size_t begin,
+                        size_t count, float *out)
+{
+    const rn_param *p = &m->params[index];
+    if (p->spec.gain == 0.0f) {
+        for (size_t j = 0; j < count; j++) out[j] = p->spec.constant;
+        return;
+    }
+    bool normal;
+    double range = init_range(&m->config, p, &normal);
+    for (size_t i = 0; i < count; i++) {
+        size_t j = begin + i;
+        uint64_t hi = (uint64_t)index << 32 | (uint64_t)(j >> 32);
+        float u = normal
+                      ? rn_normal(seed, RN_STREAM_INIT, hi, (uint32_t)j)
+                      : 2.0f * rn_uniform(seed, RN_STREAM_INIT, hi, (uint32_t)j) - 1.0f;
+        out[i] = (float)(range * u);
+    }
+}
+
 void rn_model_init(rn_model *m, uint64_t seed)
 {
     for (size_t i = 0; i < m->param_count; i++) {
         const rn_param *p = &m->params[i];
+        if (p->offset == RN_ABSENT) continue;
+        const size_t row = p->shape[p->dims - 1], rows = p->count / row;
         float *w = m->weights + p->offset;
-        if (p->spec.gain == 0.0f) {
-            for (size_t j = 0; j < p->count; j++) w[j] = p->spec.constant;
-            continue;
-        }
-        bool normal;
-        double range = init_range(&m->config, p, &normal);
-        for (size_t j = 0; j < p->count; j++) {
-            uint64_t hi = (uint64_t)i << 32 | (uint64_t)(j >> 32);
-            float u =
-                normal ? rn_normal(seed, RN_STREAM_INIT, hi, (uint32_t)j)
-                       : 2.0f * rn_uniform(seed, RN_STREAM_INIT, hi, (uint32_t)j) - 1.0f;
-            w[j] = (float)(range * u);
-        }
+#pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(m->x, p->count))
+        for (size_t r = 0; r < rows; r++)
+            rn_model_init_part(m, seed, i, r * row, row, w + r * row);
     }
 }
 

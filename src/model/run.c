@@ -73,6 +73,7 @@ static void place(rn_run *run, rn_carver *c)
     run->first = rn_carve(c, batch + 1, sizeof *run->first);
     run->position = rn_carve(c, batch, sizeof *run->position);
 
+    run->tables = c->used;
     run->x = rn_carve_floats(c, (training ? layers + 1 : 2) * rows * d);
     run->branch = rn_carve_floats(c, rows * d);
     if (f->embedding_norm) {
@@ -113,6 +114,17 @@ static rn_status check_options(const rn_model *m, const rn_run_options *o, rn_er
     return RN_OK;
 }
 
+/* Room for the rows that packed matrices multiply, in the forms that they want. */
+static rn_status reserve_forms(const rn_model *m, size_t rows, rn_error *err)
+{
+    if (!rn_model_is_packed(m)) return RN_OK;
+    const rn_mixer_config *c = &m->config.mixer;
+    size_t widest = c->heads * c->value_dim;
+    if (widest < c->width) widest = c->width;
+    if (widest < m->config.ffn_width) widest = m->config.ffn_width;
+    return rn_exec_reserve_acts(m->x, rn_operand_bytes(rows, widest), err);
+}
+
 rn_status rn_run_create(rn_run **out, rn_model *m, const rn_run_options *options,
                         rn_error *err)
 {
@@ -123,19 +135,24 @@ rn_status rn_run_create(rn_run **out, rn_model *m, const rn_run_options *options
     run->m = m;
     run->options = *options;
     size_t fit = LOGIT_BYTES / sizeof(float) / m->config.vocab_size;
-    run->logit_rows = min_size(options->max_rows, fit < 64 ? 64 : fit);
+    run->logit_rows =
+        min_size(options->max_rows, options->logit_rows ? options->logit_rows
+                                    : fit < 64          ? 64
+                                                        : fit);
 
     rn_carver measure = {0};
     place(run, &measure);
     size_t bytes;
     st = rn_carve_total(&measure, "activations", &bytes, err);
     if (!st) st = rn_block_alloc(&run->block, bytes, "activations", err);
+    if (!st) st = reserve_forms(m, options->max_rows, err);
     if (st) {
         rn_run_free(run);
         return st;
     }
     rn_carver c = {.base = run->block};
     place(run, &c);
+    run->bytes = bytes;
     *out = run;
     return RN_OK;
 }
@@ -151,4 +168,12 @@ float *rn_run_x(const rn_run *run, size_t i)
 {
     size_t level = run->options.training ? i : i % 2;
     return run->x + level * run->options.max_rows * run->m->config.mixer.width;
+}
+
+void rn_run_rest(rn_run *run)
+{
+    if (run->rested) return;
+    rn_block_release(run->block, run->tables, run->bytes);
+    run->prepared = false; /* the rotation tables are gone */
+    run->rested = true;
 }

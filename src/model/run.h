@@ -30,6 +30,8 @@ struct rn_run {
     rn_model *m;
     rn_run_options options;
     void *block;
+    size_t bytes, tables; /* of the block, and of its part that is no activations */
+    bool rested;
 
     float *x;           /* [layers + 1 or 2][max_rows][D] inputs of the layers */
     layer_pass *layers; /* one each, or one for all */

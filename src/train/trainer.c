@@ -94,16 +94,15 @@ static rn_status alloc_trainer(rn_trainer *t, rn_error *err)
 rn_status rn_trainer_create(rn_trainer **out, rn_model *model,
                             const rn_train_options *options, rn_error *err)
 {
-    if (!model->x || !model->weights)
-        return rn_fail(err, RN_EINVAL,
-                       "model: a description without weights cannot train");
+    rn_status st = rn_model_check_float32(model, "training", err);
+    if (st) return st;
     rn_trainer *t = calloc(1, sizeof *t);
     if (!t) return rn_fail_memory(err, "a trainer", sizeof *t);
 
     t->model = model;
     t->options = *options;
     t->state.best_val_loss = t->state.first_val_bits = NAN;
-    rn_status st = resolve(&t->options, model, err);
+    st = resolve(&t->options, model, err);
     if (st) goto fail;
     st = alloc_trainer(t, err);
     if (st) goto fail;

@@ -1,4 +1,4 @@
-"""Reads and writes safetensors files of F64, F32 and I64 tensors, with numpy alone.
+"""Reads and writes safetensors files of F64, F32, I64 and U8 tensors, with numpy alone.
 
 Layout: header length (8 bytes, little-endian), JSON header, data. No BF16, no metadata.
 """
@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-TYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8"}
+TYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "U8": "|u1"}
 
 
 def save(path, tensors):

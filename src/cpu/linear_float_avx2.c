@@ -1,0 +1,5 @@
+/* Products of float weights with float32 activations for AVX2; the code is in
+   linear_float_simd.h. */
+#include "cpu/simd_avx2.h"
+
+#include "cpu/linear_float_simd.h"
