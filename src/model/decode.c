@@ -194,20 +194,29 @@ static void activate(rn_decoder *d, rn_range r)
     }
 }
 
-/* The member's columns of the feed-forward's first product; a gated one's halves alike.
- */
+/* Columns of the feed-forward's first product. */
 static void ffn_columns(rn_decoder *d, const rn_layer_at *at, const rn_operand *in,
                         rn_range r)
 {
     const rn_matrix *w = &at->in_matrix;
     const float *bias = weight(d, at->in_bias);
-    for (size_t half = 0; half < w->n; half += d->m->config.ffn_width) {
-        const size_t begin = half + r.begin, end = half + r.end;
-        rn_linear_range(&d->one, d->in, w->n, in, w, begin, end);
-        if (bias && begin < end)
-            d->one.k.bias_fwd(&d->one, d->in + begin, w->n, bias + begin,
-                              d->segment.batch, end - begin);
-    }
+    rn_linear_range(&d->one, d->in, w->n, in, w, r.begin, r.end);
+    if (bias && r.begin < r.end)
+        d->one.k.bias_fwd(&d->one, d->in + r.begin, w->n, bias + r.begin,
+                          d->segment.batch, r.end - r.begin);
+}
+
+/* The hidden columns begin .. end-1, from the same columns of a gated product's halves.
+ */
+static void hidden_columns(rn_decoder *d, const rn_layer_at *at, const rn_operand *in,
+                           rn_range r)
+{
+    const size_t f = d->m->config.ffn_width, n = at->in_matrix.n;
+    if (r.end - r.begin == f) ffn_columns(d, at, in, (rn_range){0, n});
+    else
+        for (size_t half = 0; half < n; half += f)
+            ffn_columns(d, at, in, (rn_range){half + r.begin, half + r.end});
+    activate(d, r);
 }
 
 /* The norm over the hidden rows where the model has one, and their forms. */
@@ -235,8 +244,7 @@ static void feed_forward(rn_decoder *d, int rank, size_t layer, const rn_operand
     const bool whole = f % CUT == 0; /* a member's columns are whole panels and blocks */
     rn_range r = rn_team_share(&d->team, whole ? rank : 0, f, CUT);
     if (!whole) r = rank == 0 ? (rn_range){0, f} : (rn_range){0, 0};
-    ffn_columns(d, at, in, r);
-    activate(d, r);
+    hidden_columns(d, at, in, r);
     if (c->ffn_norm || !whole) hidden_rows(d, rank, at, &hidden);
     else rn_operand_columns(&d->one, &hidden, r.begin, r.end);
     rn_team_wait(&d->team);
