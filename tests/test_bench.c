@@ -135,6 +135,13 @@ static size_t files_in(const char *folder)
 #define PLOT(path, ...)                                                                  \
     RUN("bench", __VA_ARGS__, "--repeat=2", "--json", "--plot", in_scratch(path))
 
+static int times_in(const char *text, const char *words)
+{
+    int count = 0;
+    for (; (text = strstr(text, words)); text++) count++;
+    return count;
+}
+
 static void the_script_has_every_row(void **state)
 {
     (void)state;
@@ -158,6 +165,7 @@ static void the_script_has_every_row(void **state)
                                          "resident memory, MiB"};
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
         if (!strstr(script, wanted[i])) fail_msg("no \"%s\" in: %s", wanted[i], script);
+    assert_int_equal(times_in(script, "\n9 "), 2);
     assert_null(strstr(script, "$curve2"));
     free(script);
     assert_int_equal(files_in(in_scratch("plots")), 1);

@@ -348,19 +348,26 @@ static void option(void **state)
     rn_exec_close(plain);
 }
 
-/* Peaks are those of the handle's instruction sets, in the order that their width gives.
- */
+/* Twice the rate of float32, and four times; a bit more or less on other processors.
+   Other programs may disturb a measurement: it has five tries. */
+static bool peaks_are_plausible(rn_exec *x)
+{
+    const double floats = rn_bench_peak_flops(x);
+    const double halves = rn_bench_peak_bf16(x), bytes = rn_bench_peak_int8(x);
+    const bool bf16 = halves > 0.7 * floats && halves < 3.0 * floats;
+    const bool int8 = bytes > 1.4 * floats && bytes < 6.0 * floats;
+    return (x->cpu & RN_CPU_BF16 ? bf16 : halves == 0.0) &&
+           (x->cpu & RN_CPU_VNNI ? int8 : bytes == 0.0);
+}
+
 static void peaks(void **state)
 {
     (void)state;
     rn_exec *x = test_exec("auto", 1), *avx2 = test_exec("avx2", 1);
-    const double floats = rn_bench_peak_flops(x);
-    const double halves = rn_bench_peak_bf16(x), bytes = rn_bench_peak_int8(x);
-    assert_true(floats > 0.0);
-    if (x->cpu & RN_CPU_BF16) assert_true(halves > 0.7 * floats && halves < 5.0 * floats);
-    else assert_true(halves == 0.0);
-    if (x->cpu & RN_CPU_VNNI) assert_true(bytes > 1.4 * floats && bytes < 10.0 * floats);
-    else assert_true(bytes == 0.0);
+    bool plausible = false;
+    for (int tries = 0; tries < 5 && !plausible; tries++)
+        plausible = peaks_are_plausible(x);
+    assert_true(plausible);
     if (avx2) assert_true(rn_bench_peak_bf16(avx2) == 0.0);
     if (avx2) assert_true(rn_bench_peak_int8(avx2) == 0.0);
     rn_exec_close(x);

@@ -48,7 +48,8 @@ static void names_choose_the_instruction_set(void **state)
     (void)state;
     static const char *const names[] = {"ref", "avx2", "avx512", "auto"};
     const unsigned have = rn_cpu_detect();
-    const unsigned masks[] = {0, RN_CPU_AVX2, RN_CPU_AVX2 | RN_CPU_AVX512, have};
+    const unsigned parts = have & (RN_CPU_VNNI | RN_CPU_BF16);
+    const unsigned masks[] = {0, RN_CPU_AVX2, RN_CPU_AVX2 | RN_CPU_AVX512 | parts, have};
     for (size_t i = 0; i < 4; i++) {
         rn_exec_options o = {.cpu = names[i], .threads = 3, .device = "cpu"};
         rn_exec *x = NULL;
