@@ -78,25 +78,36 @@ def decode(options, report):
 def prompt(options, report):
     """Parts of the bf16 peak, flat to 65,536 tokens; blocks at least as fast."""
     kinds = ["bf16", "q8_0", "q4_0"]
-    lengths = [128, 2048] if options.quick else [128, 2048, 8192, 65536]
-    short = None
-    for length in lengths:
-        rounds = 3 if length <= 2048 else 1
-        repeat = 5 if length <= 2048 else 1
+    runs = [([128, 2048], 3, 5)]
+    if not options.quick:
+        runs.append(([8192, 65536], 1, 1))
+    shortest = None
+    for lengths, rounds, repeat in runs:
         rows = bench(options, "prompt", "--preset", options.preset or "1.3b", "--type",
-                     ",".join(kinds * rounds), "--seq", str(length), "--repeat", str(repeat))
-        by_kind = {kind: [row for row in rows if row["type"] == kind] for kind in kinds}
-        part = statistics.median(row["fraction"] for row in by_kind["bf16"])
-        rate = statistics.median(row["value"] for row in by_kind["bf16"])
-        short = short or part
-        report.line(f"prompt bf16, {length} tokens", "65% of the bf16 peak",
-                    f"{percent(part)} ({rate:.1f} tokens/s)", part >= 0.65)
-        report.line(f"prompt bf16, {length} tokens against {lengths[0]}", "flat (0.95 or more)",
-                    f"{part / short:.3f}", part >= 0.95 * short)
-        for kind in kinds[1:]:
-            ratio = median_ratio(by_kind[kind], by_kind["bf16"])
-            report.line(f"prompt {kind} against bf16, {length} tokens", "1.0 or more",
-                        f"{ratio:.2f} times", ratio >= 1)
+                     ",".join(kinds * rounds), "--seq", ",".join(map(str, lengths)), "--repeat",
+                     str(repeat))
+        for length in lengths:
+            shortest = prompt_length(report, [row for row in rows if row["seq"] == length], kinds,
+                                     shortest)
+
+
+def prompt_length(report, rows, kinds, shortest):
+    """Lines of one length; returns bf16's part of its peak at the shortest."""
+    length = rows[0]["seq"]
+    by_kind = {kind: [row for row in rows if row["type"] == kind] for kind in kinds}
+    part = statistics.median(row["fraction"] for row in by_kind["bf16"])
+    rate = statistics.median(row["value"] for row in by_kind["bf16"])
+    report.line(f"prompt bf16, {length} tokens", "65% of the bf16 peak",
+                f"{percent(part)} ({rate:.1f} tokens/s)", part >= 0.65)
+    if shortest:
+        report.line(f"prompt bf16, {length} tokens against the shortest", "flat (0.95 or more)",
+                    f"{part / shortest:.3f}", part >= 0.95 * shortest)
+    shortest = shortest or part
+    for kind in kinds[1:]:
+        ratio = median_ratio(by_kind[kind], by_kind["bf16"])
+        report.line(f"prompt {kind} against bf16, {length} tokens", "1.0 or more",
+                    f"{ratio:.2f} times", ratio >= 1)
+    return shortest
 
 
 def batch(options, report):

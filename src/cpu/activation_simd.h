@@ -74,18 +74,25 @@ INLINE void glu_backward(rn_activation kind, float *dg, float *du, const float *
     }
 }
 
+static inline void act_block(rn_activation kind, float *y, const float *in, size_t n)
+{
+    switch (kind) {
+    case RN_ACT_SWISH: act_forward(RN_ACT_SWISH, y, in, n); break;
+    case RN_ACT_GELU: act_forward(RN_ACT_GELU, y, in, n); break;
+    case RN_ACT_RELU: act_forward(RN_ACT_RELU, y, in, n); break;
+    }
+}
+
 void RN_VARIANT(act_fwd)(rn_exec *x, float *y, const float *in, size_t n,
                          rn_activation kind)
 {
-#pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, 4 * n))
-    for (size_t at = 0; at < n; at += BLOCK) {
-        size_t count = smaller(n - at, BLOCK);
-        switch (kind) {
-        case RN_ACT_SWISH: act_forward(RN_ACT_SWISH, y + at, in + at, count); break;
-        case RN_ACT_GELU: act_forward(RN_ACT_GELU, y + at, in + at, count); break;
-        case RN_ACT_RELU: act_forward(RN_ACT_RELU, y + at, in + at, count); break;
-        }
+    if (alone(x)) {
+        act_block(kind, y, in, n);
+        return;
     }
+#pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, 4 * n))
+    for (size_t at = 0; at < n; at += BLOCK)
+        act_block(kind, y + at, in + at, smaller(n - at, BLOCK));
 }
 
 void RN_VARIANT(act_bwd)(rn_exec *x, float *din, const float *dy, const float *in,

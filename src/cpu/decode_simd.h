@@ -1,8 +1,7 @@
 /*
  * retention_decode: one token of one head, the newest tokens beside the state. Reading
- * out streams the state once, ROWS of its rows at a time, past the sums of o, which stay
- * in the first-level cache; so does the fold, which also writes it. Included after
- * simd_ISA.h.
+ * out streams the state once past the sums of o, which stay in the first-level cache; the
+ * fold goes over it once more and writes it. Included after simd_ISA.h.
  */
 #ifndef RN_CPU_DECODE_SIMD_H
 #define RN_CPU_DECODE_SIMD_H
@@ -14,8 +13,9 @@
 #include <math.h>
 #include <string.h>
 
-/* Rows of the state at a time when it is read, and rows x vectors of a fold's tile. */
-enum { ROWS = 8, FOLD_ROWS = 4, FOLD_VECS = VW == 16 ? 4 : 2 };
+/* Rows x vectors of a fold's tile; floats between what is read of a state and what is
+   asked for. */
+enum { FOLD_ROWS = 4, FOLD_VECS = VW == 16 ? 4 : 2, AHEAD = 2048 };
 enum { WIDEST = 1024 }; /* dk and dv: RN_MAX_HEAD_WIDTH */
 
 /* What a step knows before it looks at the state: gamma^(tail-1-j) of each newest token,
@@ -75,43 +75,22 @@ static void add_rows(size_t count, const float *weight, const float *rows, size_
     }
 }
 
-/* o += sum of q[i] s[i] over `rows` rows, asking for the rows behind them. */
-static inline __attribute__((always_inline)) void
-read_rows(const int rows, const float *q, const float *s, size_t dv, float *o)
-{
-    vf w[ROWS];
-    RN_UNROLL for (int i = 0; i < rows; i++) w[i] = vf_set1(q[i]);
-    const float *next = s + (size_t)rows * dv;
-    size_t c = 0;
-    for (; c + VW <= dv; c += VW) {
-        vf a = vf_load(o + c), b = vf_zero();
-        RN_UNROLL for (int i = 0; i < rows; i += 2)
-        {
-            const float *at = s + (size_t)i * dv + c;
-            a = vf_fma(w[i], vf_load(at), a);
-            __builtin_prefetch(next + (size_t)i * dv + c);
-            if (i + 1 == rows) continue;
-            b = vf_fma(w[i + 1], vf_load(at + dv), b);
-            __builtin_prefetch(next + (size_t)(i + 1) * dv + c);
-        }
-        vf_store(o + c, vf_add(a, b));
-    }
-    if (c == dv) return;
-    vf a = vf_load_n(o + c, dv - c);
-    RN_UNROLL for (int i = 0; i < rows; i++) a =
-        vf_fma(w[i], vf_load_n(s + (size_t)i * dv + c, dv - c), a);
-    vf_store_n(o + c, dv - c, a);
-}
-
+/* o += sum of q[a] S[a], row after row in one stream from memory: a row at a time runs at
+   the rate of plain reading, several at once do not. */
 static void read_state(const rn_decode *d, const newest *w, const float *q,
                        const float *s, float *o)
 {
-    float scaled[WIDEST];
-    for (size_t a = 0; a < d->dk; a++) scaled[a] = w->state * q[a];
-    size_t a = 0;
-    for (; a + ROWS <= d->dk; a += ROWS)
-        read_rows(ROWS, scaled + a, s + a * d->dv, d->dv, o);
-    for (; a < d->dk; a++) read_rows(1, scaled + a, s + a * d->dv, d->dv, o);
+    for (size_t a = 0; a < d->dk; a++, s += d->dv) {
+        const vf weight = vf_set1(w->state * q[a]);
+        size_t c = 0;
+        for (; c + VW <= d->dv; c += VW) {
+            __builtin_prefetch(s + c + AHEAD);
+            vf_store(o + c, vf_fma(weight, vf_load(s + c), vf_load(o + c)));
+        }
+        if (c == d->dv) continue;
+        vf sum = vf_fma(weight, vf_load_n(s + c, d->dv - c), vf_load_n(o + c, d->dv - c));
+        vf_store_n(o + c, d->dv - c, sum);
+    }
 }
 
 /* beta + excess: a factor that may lie too near to 1 for one float. */

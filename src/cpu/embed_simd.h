@@ -7,17 +7,19 @@
 
 #define EMBED_COLUMNS ((size_t)128)
 
+static inline void embed_row(float *y, const float *from, size_t dim, float scale)
+{
+    const vf s = vf_set1(scale);
+    for (size_t i = 0; i < dim; i += VW)
+        vf_put(y + i, dim - i, vf_mul(s, vf_get(from + i, dim - i)));
+}
+
 void RN_VARIANT(embed_fwd)(rn_exec *x, float *y, const float *table, const int32_t *ids,
                            size_t rows, size_t dim, float scale)
 {
-    const vf s = vf_set1(scale);
 #pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, rows *dim))
-    for (size_t r = 0; r < rows; r++) {
-        const float *from = table + (size_t)ids[r] * dim;
-        float *to = y + r * dim;
-        for (size_t i = 0; i < dim; i += VW)
-            vf_put(to + i, dim - i, vf_mul(s, vf_get(from + i, dim - i)));
-    }
+    for (size_t r = 0; r < rows; r++)
+        embed_row(y + r * dim, table + (size_t)ids[r] * dim, dim, scale);
 }
 
 void RN_VARIANT(embed_bwd)(rn_exec *x, float *dtable, const float *dy, const int32_t *ids,
@@ -81,22 +83,25 @@ static inline void scale_row(float *t, size_t n, float scale)
         vf_put(t + i, n - i, vf_mul(s, vf_get(t + i, n - i)));
 }
 
+static inline void rotate_row(const rn_rotary *d, size_t r, float *row)
+{
+    const float turn = d->inverse ? -d->scale : d->scale;
+    const size_t at = r % d->period * (d->dk / 2);
+    if (d->kind == RN_ROTARY_NONE) scale_row(row, d->heads * d->dk, d->scale);
+    else if (d->kind == RN_ROTARY_ADJACENT)
+        rotate_adjacent(d, row, d->cos + at, d->sin + at, turn);
+    else rotate_halves(d, row, d->cos + at, d->sin + at, turn);
+}
+
 void RN_VARIANT(rotary)(rn_exec *x, const rn_rotary *d, float *t)
 {
-    const size_t width = d->heads * d->dk, work = d->rows * width;
-    const float turn = d->inverse ? -d->scale : d->scale;
-#pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, work))
-    for (size_t r = 0; r < d->rows; r++) {
-        float *row = t + r * d->ld;
-        if (d->kind == RN_ROTARY_NONE) {
-            scale_row(row, width, d->scale);
-            continue;
-        }
-        size_t at = r % d->period * (d->dk / 2);
-        if (d->kind == RN_ROTARY_ADJACENT)
-            rotate_adjacent(d, row, d->cos + at, d->sin + at, turn);
-        else rotate_halves(d, row, d->cos + at, d->sin + at, turn);
+    const size_t work = d->rows * d->heads * d->dk;
+    if (alone(x)) {
+        for (size_t r = 0; r < d->rows; r++) rotate_row(d, r, t + r * d->ld);
+        return;
     }
+#pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, work))
+    for (size_t r = 0; r < d->rows; r++) rotate_row(d, r, t + r * d->ld);
 }
 
 #endif

@@ -28,9 +28,11 @@ INLINE int panels_for(size_t rows)
     return VW == 16 ? 3 : rows <= 3 ? 2 : 1;
 }
 
-/* Steps in a block of the depth where W is passed over more than once; bytes between what
-   a single pass multiplies and what it asks memory for. */
+/* Steps in a block of the depth where W is passed over more than once, and rows that
+   share a pass over all of W; bytes between what a single pass multiplies and what it
+   asks memory for. */
 #define DEEP  ((size_t)1024)
+#define ROWS  ((size_t)256)
 #define AHEAD ((size_t)3072)
 
 struct product;
@@ -209,9 +211,20 @@ static void strips(const product *p, size_t j)
 {
     const int most = panels_for(p->rows);
     const size_t width = (size_t)most * RN_PANEL;
-    if (p->rows == 0) return;
     for (; j + width <= p->end; j += width) strip(p, j, most);
     for (; j < p->end; j += RN_PANEL) strip(p, j, 1);
+}
+
+/* All of it, for so many rows at a time as stay in a cache. */
+static void multiply_all(const product *p, size_t j)
+{
+    for (size_t r = 0; r < p->rows; r += ROWS) {
+        product part = *p;
+        part.in += r * p->in_bytes;
+        part.y += r * p->ldy;
+        part.rows = p->rows - r < ROWS ? p->rows - r : ROWS;
+        strips(&part, j);
+    }
 }
 
 static product make_product(multiply_fn *how, float *y, size_t ldy, const rn_acts *in,
@@ -243,7 +256,7 @@ void RN_VARIANT(linear_bf16_bf16)(rn_exec *x, float *y, size_t ldy, const rn_act
 {
     (void)x;
     const product p = make_product(multiply_bf16_bf16, y, ldy, in, w, end);
-    strips(&p, begin);
+    multiply_all(&p, begin);
 }
 
 #else
@@ -265,7 +278,7 @@ void RN_VARIANT(linear_bf16)(rn_exec *x, float *y, size_t ldy, const rn_acts *in
 {
     (void)x;
     const product p = make_product(multiply_bf16, y, ldy, in, w, end);
-    strips(&p, begin);
+    multiply_all(&p, begin);
 }
 
 void RN_VARIANT(linear_f16)(rn_exec *x, float *y, size_t ldy, const rn_acts *in,
@@ -273,7 +286,7 @@ void RN_VARIANT(linear_f16)(rn_exec *x, float *y, size_t ldy, const rn_acts *in,
 {
     (void)x;
     const product p = make_product(multiply_f16, y, ldy, in, w, end);
-    strips(&p, begin);
+    multiply_all(&p, begin);
 }
 
 #endif

@@ -18,6 +18,14 @@
 #define SLAB_VECS 4
 #define SLAB      ((size_t)SLAB_VECS * VW)
 
+/* Kernels that decoding calls a thousand times a token, from inside its team, run through
+   their rows without opening a parallel region where the handle has one thread: that
+   alone would take half a microsecond. */
+static inline bool alone(const rn_exec *x)
+{
+    return x->threads == 1;
+}
+
 /* The next vector of an array with `left` floats left; zeros behind its end. */
 static inline vf vf_get(const float *p, size_t left)
 {

@@ -6,16 +6,21 @@
 #include "core/rng.h"
 #include "cpu/loop_simd.h"
 
+static inline void bias_row(float *y, const float *b, size_t n)
+{
+    for (size_t i = 0; i < n; i += VW)
+        vf_put(y + i, n - i, vf_add(vf_get(y + i, n - i), vf_get(b + i, n - i)));
+}
+
 void RN_VARIANT(bias_fwd)(rn_exec *x, float *y, size_t ld, const float *b, size_t rows,
                           size_t dim)
 {
-#pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, rows *dim))
-    for (size_t r = 0; r < rows; r++) {
-        float *to = y + r * ld;
-        for (size_t i = 0; i < dim; i += VW)
-            vf_put(to + i, dim - i,
-                   vf_add(vf_get(to + i, dim - i), vf_get(b + i, dim - i)));
+    if (alone(x)) {
+        for (size_t r = 0; r < rows; r++) bias_row(y + r * ld, b, dim);
+        return;
     }
+#pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, rows *dim))
+    for (size_t r = 0; r < rows; r++) bias_row(y + r * ld, b, dim);
 }
 
 static inline void bias_slab(float *db, const float *dy, size_t ld, size_t rows,
@@ -71,6 +76,10 @@ static inline void axpby_block(float *y, float a, const float *in, float b, size
 
 void RN_VARIANT(axpby)(rn_exec *x, float *y, float a, const float *in, float b, size_t n)
 {
+    if (alone(x)) {
+        axpby_block(y, a, in, b, n);
+        return;
+    }
 #pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, n))
     for (size_t at = 0; at < n; at += BLOCK)
         axpby_block(y + at, a, in + at, b, smaller(n - at, BLOCK));

@@ -62,23 +62,32 @@ static inline vf normalise(vf v, moments m)
     return vf_mul(vf_sub(v, vf_set1(m.mean)), vf_set1(m.rstd));
 }
 
+static inline void norm_row(float *y, float *stats, const float *in, const float *w,
+                            const float *b, size_t r, size_t dim, float eps, bool center)
+{
+    const float *from = in + r * dim;
+    float *to = y + r * dim;
+    moments m = row_moments(from, dim, eps, center);
+    for (size_t i = 0; i < dim; i += VW) {
+        vf v = normalise(vf_get(from + i, dim - i), m);
+        if (w) v = vf_mul(v, vf_get(w + i, dim - i));
+        if (b) v = vf_add(v, vf_get(b + i, dim - i));
+        vf_put(to + i, dim - i, v);
+    }
+    store_moments(stats, r, m);
+}
+
 void RN_VARIANT(norm_fwd)(rn_exec *x, float *y, float *stats, const float *in,
                           const float *w, const float *b, size_t rows, size_t dim,
                           float eps, bool center)
 {
-#pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, rows *dim))
-    for (size_t r = 0; r < rows; r++) {
-        const float *from = in + r * dim;
-        float *to = y + r * dim;
-        moments m = row_moments(from, dim, eps, center);
-        for (size_t i = 0; i < dim; i += VW) {
-            vf v = normalise(vf_get(from + i, dim - i), m);
-            if (w) v = vf_mul(v, vf_get(w + i, dim - i));
-            if (b) v = vf_add(v, vf_get(b + i, dim - i));
-            vf_put(to + i, dim - i, v);
-        }
-        store_moments(stats, r, m);
+    if (alone(x)) {
+        for (size_t r = 0; r < rows; r++)
+            norm_row(y, stats, in, w, b, r, dim, eps, center);
+        return;
     }
+#pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, rows *dim))
+    for (size_t r = 0; r < rows; r++) norm_row(y, stats, in, w, b, r, dim, eps, center);
 }
 
 /* The means of u and u x^ over a row, which the gradient takes out; those of a norm that
@@ -186,23 +195,31 @@ static inline void head_forward(const rn_headnorm *d, float *y, const float *o,
     }
 }
 
+/* All heads of row r. */
+static inline void heads_forward(const rn_headnorm *d, size_t r, float *y, float *stats,
+                                 const float *o, const float *g, const float *w)
+{
+    const bool group = d->kind == RN_HEAD_NORM_GROUP;
+    for (size_t h = 0; h < d->heads; h++) {
+        size_t rh = r * d->heads + h, at = rh * d->dv;
+        moments m = {0.0f, 1.0f};
+        if (d->kind != RN_HEAD_NORM_NONE) m = row_moments(o + at, d->dv, d->eps, group);
+        head_forward(d, y + at, o + at, g ? g + r * d->ldg + h * d->dv : NULL,
+                     w ? w + h * d->w_head : NULL, m);
+        store_moments(stats, rh, m);
+    }
+}
+
 void RN_VARIANT(headnorm_fwd)(rn_exec *x, const rn_headnorm *d, float *y, float *stats,
                               const float *o, const float *g, const float *w)
 {
-    const size_t heads = d->heads, dv = d->dv, work = 4 * d->rows * heads * dv;
-    const bool group = d->kind == RN_HEAD_NORM_GROUP;
-#pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, work))
-    for (size_t r = 0; r < d->rows; r++) {
-        for (size_t h = 0; h < heads; h++) {
-            size_t rh = r * heads + h;
-            moments m = {0.0f, 1.0f};
-            if (d->kind != RN_HEAD_NORM_NONE)
-                m = row_moments(o + rh * dv, dv, d->eps, group);
-            head_forward(d, y + rh * dv, o + rh * dv, g ? g + r * d->ldg + h * dv : NULL,
-                         w ? w + h * d->w_head : NULL, m);
-            store_moments(stats, rh, m);
-        }
+    const size_t work = 4 * d->rows * d->heads * d->dv;
+    if (alone(x)) {
+        for (size_t r = 0; r < d->rows; r++) heads_forward(d, r, y, stats, o, g, w);
+        return;
     }
+#pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, work))
+    for (size_t r = 0; r < d->rows; r++) heads_forward(d, r, y, stats, o, g, w);
 }
 
 /* First pass over one head of one row: dg, and u = dy w swish(g) into d_o; returns the

@@ -5,6 +5,7 @@
 #include "core/arena.h"
 
 #include <omp.h>
+#include <string.h>
 
 /* Below this many elementary operations one thread is faster than waking another: about
    5 microseconds against about 4 operations a nanosecond. */
@@ -22,6 +23,7 @@ rn_status rn_exec_reserve(rn_exec *x, size_t bytes, rn_error *err)
     void *block;
     rn_status st = rn_block_alloc(&block, total, "kernel scratch", err);
     if (st) return st;
+    rn_block_release(block, 0, total); /* what no kernel uses stays without memory */
     rn_block_free(x->scratch);
     x->scratch = block;
     x->scratch_bytes = rounded;
@@ -43,6 +45,14 @@ rn_status rn_exec_reserve_acts(rn_exec *x, size_t bytes, rn_error *err)
 void *rn_exec_scratch(const rn_exec *x)
 {
     return x->scratch + (size_t)omp_get_thread_num() * x->scratch_bytes;
+}
+
+void rn_exec_zero(const rn_exec *x, float *p, size_t count)
+{
+    const size_t block = 4096, blocks = count / block;
+#pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, count))
+    for (size_t b = 0; b < blocks; b++) memset(p + b * block, 0, block * sizeof *p);
+    memset(p + blocks * block, 0, count % block * sizeof *p);
 }
 
 int rn_exec_parallel(const rn_exec *x, size_t work)

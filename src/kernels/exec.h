@@ -48,6 +48,9 @@ static inline rn_gemm_fn rn_exec_gemm(const rn_exec *x)
 /* The calling OpenMP thread's scratch, aligned to a cache line. */
 void *rn_exec_scratch(const rn_exec *x);
 
+/* p[0..count) = 0, by all threads. */
+void rn_exec_zero(const rn_exec *x, float *p, size_t count);
+
 /* How many threads `work` elementary operations are worth: 1 when waking the others would
    cost more than it saves. Every parallel loop asks it. Results never depend on it. */
 int rn_exec_parallel(const rn_exec *x, size_t work);

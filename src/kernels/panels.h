@@ -27,12 +27,12 @@
 #include "core/weight_type.h"
 
 #define RN_PANEL       ((size_t)16)
-#define RN_PANEL_BLOCK ((size_t)32) /* columns that share one scale of the activations */
+#define RN_PANEL_BLOCK ((size_t)32) /* columns with one scale of the activations */
 
 /* A packed matrix, or the rows of one, of type BF16 or later. Views own nothing. */
 typedef struct rn_panels {
     rn_weight_type type;
-    size_t n, k; /* [n][k], y = in W^T */
+    size_t n, k;               /* [n][k], y = in W^T */
     const unsigned char *data; /* aligned to a cache line */
 } rn_panels;
 
@@ -40,8 +40,8 @@ typedef struct rn_panels {
 size_t rn_panel_bytes(rn_weight_type type, size_t k);
 bool rn_panels_bytes(rn_weight_type type, size_t n, size_t k, size_t *bytes);
 
-/* Packs `count` (at most RN_PANEL) stored rows, each rn_weight_bytes(type, k) bytes behind
-   the one before, into one panel. */
+/* Packs `count` (at most RN_PANEL) stored rows, each rn_weight_bytes(type, k) bytes
+   behind the one before, into one panel. */
 void rn_panel_pack(rn_weight_type type, size_t k, unsigned char *panel, const void *rows,
                    size_t count);
 
@@ -57,9 +57,10 @@ typedef struct rn_act_sum {
  *   F32   floats, ld floats apart: for BF16 and F16
  *   BF16  rounded to nearest even, pairs, ld numbers apart, k padded to even with 0: the
  *         other choice for BF16
- *   Q8    i8 q, ld bytes apart, k a multiple of 32; per row and block of 32 a scale d and
- *         the sums of the q; a = d q, d = max|a| / 127, q to nearest even: for all blocks.
- *         Where max|a| is below 2^-100, d and q are 0; where it is not finite, d is NaN
+ *   Q8    for all blocks: i8 q, ld bytes apart, k a multiple of 32; per row and block of
+ *         32 a scale d and the sums of the q; a = d q, d = max|a| / 127, q to nearest
+ *         even. Where max|a| is below 2^-100, d and q are 0; where it is not finite, d
+ *         is NaN, q 0
  */
 typedef enum rn_acts_type { RN_ACTS_F32, RN_ACTS_BF16, RN_ACTS_Q8 } rn_acts_type;
 typedef struct rn_acts {

@@ -92,7 +92,7 @@ typedef struct rn_mixer_step {
     const rn_segment *segment; /* rows = batch, one of each sequence */
     const float *const *params;
     const rn_matrix *matrices;
-    rn_operand in;            /* [batch][D] */
+    rn_operand in;            /* [batch][D], in the forms for matrix 0 */
     float *const *state;      /* [batch] of this layer */
     float *const *tail;       /* [batch] of this layer */
     const size_t *tail_count; /* [batch] */

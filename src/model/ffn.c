@@ -4,8 +4,6 @@
  */
 #include "model/run.h"
 
-#include <string.h>
-
 void rn_run_ffn(rn_run *run, size_t layer, layer_pass *p, float *y, const float *in)
 {
     rn_exec *x = run->m->x;
@@ -41,7 +39,7 @@ void rn_run_ffn_backward(rn_run *run, size_t layer, layer_pass *p, float *grads,
     rn_linear_backward(x, g->d_hidden_normed, f, grads + at->down, dy, d,
                        p->hidden_normed, f, &at->down_matrix, rows);
     if (c->ffn_norm) {
-        memset(g->d_hidden, 0, rows * f * sizeof *g->d_hidden);
+        rn_exec_zero(x, g->d_hidden, rows * f);
         rn_run_norm_backward(run, &at->hidden_norm, grads, g->d_hidden,
                              g->d_hidden_normed, p->hidden, p->stats3, f);
     }

@@ -120,7 +120,7 @@ double rn_run_loss(rn_run *run, const int32_t *targets, float grad_scale, float 
     grad_work *g = &run->grad; /* back through the final norm */
     size_t floats = run->rows * c->mixer.width;
     memcpy(g->a, g->dx, floats * sizeof *g->a);
-    memset(g->dx, 0, floats * sizeof *g->dx);
+    rn_exec_zero(run->m->x, g->dx, floats);
     rn_run_norm_backward(run, &run->m->at->norm, grads, g->dx, g->a,
                          rn_run_x(run, c->layers), run->last_stats, c->mixer.width);
     return sum;
@@ -135,7 +135,7 @@ static void embed_backward(rn_run *run, float *grads)
     rn_run_dropout(run, g->dx, 0);
     if (c->embedding_norm) {
         memcpy(g->a, g->dx, floats * sizeof *g->a);
-        memset(g->dx, 0, floats * sizeof *g->dx);
+        rn_exec_zero(x, g->dx, floats);
         rn_run_norm_backward(run, &run->m->at->embedding_norm, grads, g->dx, g->a,
                              run->embedded, run->embedded_stats, d);
     }

@@ -29,9 +29,15 @@ void rn_run_norm_backward(rn_run *run, const rn_norm_at *at, float *grads, float
                   run->m->config.norm == RN_NORM_LAYER);
 }
 
+/* Whether anything is dropped at all. */
+static bool drops(const rn_run *run)
+{
+    return run->options.training && run->options.dropout > 0.0;
+}
+
 void rn_run_dropout(rn_run *run, float *y, size_t site)
 {
-    if (!run->options.training || run->options.dropout <= 0.0) return;
+    if (!drops(run)) return;
     rn_exec *x = run->m->x;
     size_t sites = 2 * run->m->config.layers + 1;
     x->k.dropout(x, y, y, run->rows * run->m->config.mixer.width,
@@ -130,13 +136,17 @@ static void half_backward(rn_run *run, size_t layer, float *grads, size_t site,
     float alpha = (float)run->m->config.residual_scale;
     bool pre = run->m->config.norm_position == RN_NORM_PRE;
     if (!pre) { /* through the norm first: dx becomes the gradient of the sum */
-        memset(g->a, 0, n * sizeof *g->a);
+        rn_exec_zero(x, g->a, n);
         rn_run_norm_backward(run, norm, grads, g->a, g->dx, normed, stats, d);
         memcpy(g->dx, g->a, n * sizeof *g->a);
     }
-    memcpy(g->a, g->dx, n * sizeof *g->a);
-    rn_run_dropout(run, g->a, site);
-    branch(run, layer, grads, g->b, g->a, pre ? normed : in);
+    const float *dy = g->dx;
+    if (drops(run)) {
+        memcpy(g->a, dy, n * sizeof *g->a);
+        rn_run_dropout(run, g->a, site);
+        dy = g->a;
+    }
+    branch(run, layer, grads, g->b, dy, pre ? normed : in);
     if (alpha != 1.0f) x->k.axpby(x, g->dx, 0.0f, g->b, alpha, n);
     if (pre) rn_run_norm_backward(run, norm, grads, g->dx, g->b, in, stats, d);
     else x->k.axpby(x, g->dx, 1.0f, g->b, 1.0f, n);

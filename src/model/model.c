@@ -29,11 +29,12 @@ static size_t offset_of(range r, const char *prefix, const char *name)
     return p ? p->offset : RN_ABSENT;
 }
 
-/* The matrix that begins with parameter p, those joined to it included. */
+/* The matrix that begins with parameter p, those joined to it included; none for one that
+   is joined itself. */
 static rn_matrix matrix_from(const rn_model *m, const rn_param *p)
 {
     rn_matrix w = {0};
-    if (!p || p->dims != 2) return w;
+    if (!p || p->dims != 2 || p->spec.joined) return w;
     const size_t first = (size_t)(p - m->params);
     const size_t end = rn_params_joined(m->params, m->param_count, first);
     w.k = p->shape[1];

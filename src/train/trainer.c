@@ -179,7 +179,7 @@ static double gradients(rn_trainer *t, const int32_t *ids, size_t accum)
     const rn_train_options *o = &t->options;
     double share = 1.0 / ((double)accum * (double)o->batch * (double)o->seq);
     double sum = 0.0;
-    memset(t->grads, 0, t->model->floats * sizeof *t->grads);
+    rn_exec_zero(t->model->x, t->grads, t->model->floats);
     for (size_t a = 0; a < accum; a++)
         sum += micro_batch(t, ids + a * o->batch * (o->seq + 1), a, share);
     return sum * share;
