@@ -124,7 +124,7 @@ static void gemm_multiplies(void **state)
     (void)state;
     static const shape shapes[] = {
         {1, 1, 1, 0},     {1, 17, 5, 1},     {3, 50, 7, 0},      {8, 48, 33, 0},
-        {13, 47, 100, 5}, {9, 16, 17, 0},     {16, 32, 31, 1},    {31, 33, 65, 0},
+        {13, 47, 100, 5}, {9, 16, 17, 0},    {16, 32, 31, 1},    {31, 33, 65, 0},
         {144, 97, 31, 0}, {145, 48, 70, 0},  {300, 20, 40, 3},   {20, 1540, 9, 0},
         {2, 3, 1000, 0},  {20, 50, 1025, 7}, {150, 60, 2100, 0}, {5, 3100, 1030, 0},
     };
@@ -319,6 +319,7 @@ static void packed_rows_stand_alone(void **state)
         for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
             for (size_t rows = 1; rows <= 18; rows += rows < 9 ? 1 : 4)
                 check_packed(x, sizes[s][0], sizes[s][1], rows);
+        check_packed(x, 33, 40, 300);
         rn_exec_close(x);
     }
 }

@@ -335,6 +335,37 @@ static void dropout_masks_differ(void **state)
     rn_exec_close(x);
 }
 
+/* The gradient of what was computed, dropped numbers included: the loss along it changes
+   by its length. The masks are those of the step, so the loss is a function of the
+   weights. */
+static void dropout_has_its_gradient(void **state)
+{
+    (void)state;
+    rn_exec *x = open_exec(1);
+    rn_model *model = tiny_model(x, 4, 0.3);
+    rn_train_options o = tiny_options();
+    rn_trainer *t;
+    OK(rn_trainer_create(&t, model, &o, &err_));
+    int32_t ids[3 * 11];
+    random_ids(ids, 3 * 11, 5);
+    double *w = doubles_of(model->weights, model->floats), loss[3];
+    OK(rn_trainer_gradients(t, ids, &loss[0], &err_));
+    double *g = doubles_of(t->grads, model->floats), norm = norm_of(t), h = 2e-3;
+    for (int side = 1; side < 3; side++) {
+        double step = (side == 1 ? h : -h) / norm;
+        for (size_t i = 0; i < model->floats; i++)
+            model->weights[i] = (float)(w[i] + step * g[i]);
+        OK(rn_trainer_gradients(t, ids, &loss[side], &err_));
+    }
+    double slope = (loss[1] - loss[2]) / (2 * h);
+    if (fabs(slope - norm) > 5e-3 * norm) fail_msg("slope %g, gradient %g", slope, norm);
+    free(w);
+    free(g);
+    rn_trainer_free(t);
+    rn_model_free(model);
+    rn_exec_close(x);
+}
+
 static void bad_options_are_named(void **state)
 {
     (void)state;
@@ -575,6 +606,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(accumulation_is_one_batch),
         cmocka_unit_test(non_finite_is_skipped),
         cmocka_unit_test(dropout_masks_differ),
+        cmocka_unit_test(dropout_has_its_gradient),
         cmocka_unit_test(bad_options_are_named),
         cmocka_unit_test(validation_covers_the_text),
         cmocka_unit_test(recorded_steps_agree),

@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-enum { BATCH = 4, SEQ = 32, IDS = BATCH * (SEQ + 1), STEPS = 60 };
+enum { BATCH = 2, SEQ = 32, IDS = BATCH * (SEQ + 1), STEPS = 60 };
 
 static rn_exec *open_as(const char *cpu, int threads, bool bf16)
 {

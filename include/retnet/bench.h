@@ -15,8 +15,8 @@ extern "C" {
    best of several runs of independent register-only chains. */
 double rn_bench_peak_flops(rn_exec *x);
 
-/** The same of bfloat16 dot products (flop/s) and of dot products of bytes (a multiply-add
-    counts as 2); 0 where the handle's instruction sets have none. */
+/** The same of bfloat16 dot products (flop/s) and of dot products of bytes (a
+   multiply-add counts as 2); 0 where the handle's instruction sets have none. */
 double rn_bench_peak_bf16(rn_exec *x);
 double rn_bench_peak_int8(rn_exec *x);
 

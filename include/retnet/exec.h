@@ -23,9 +23,9 @@ typedef struct rn_exec_options {
     int threads;        /**< 0: the physical cores that this process may run on */
     const char *cpu;    /**< "ref", "avx2", "avx512", or NULL or "auto" for the best */
     const char *device; /**< "cpu" or NULL */
-    bool bf16; /**< dense products may round both operands to bfloat16 (sums stay
-                    float32): twice the rate on processors with AVX-512 BF16, and ignored
-                    on others that have AVX2 */
+    bool bf16;          /**< dense products may round both operands to bfloat16 (sums stay
+                             float32): twice the rate on processors with AVX-512 BF16, and ignored
+                             on others that have AVX2 */
 } rn_exec_options;
 
 /**

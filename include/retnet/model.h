@@ -53,10 +53,10 @@ rn_status rn_model_open(rn_model **out, rn_exec *x, const char *path, rn_error *
 
 /**
  * The same for inference, with every matrix held in `type` (RN_WEIGHT_STORED: as the file
- * has it) and repacked once for this processor, read from the mapped file without a second
- * copy. A matrix whose rows the type's blocks do not divide is held in a type that does
- * (rn_model_tensor_held_type). Such a model cannot be trained or saved, and data of its
- * packed tensors is NULL.
+ * has it) and repacked once for this processor, read from the mapped file without a
+ * second copy. A matrix whose rows the type's blocks do not divide is held in a type that
+ * does (rn_model_tensor_held_type). Such a model cannot be trained or saved, and data of
+ * its packed tensors is NULL.
  */
 rn_status rn_model_load(rn_model **out, rn_exec *x, const char *path, rn_weight_type type,
                         rn_error *err);

@@ -16,8 +16,8 @@ extern "C" {
 /**
  * How a checkpoint is rewritten. Matrices become `type`; norms, biases and decays stay
  * float32. The embedding and the output projection become Q8_0 where `type` is smaller
- * than that, since every token's error passes through them; keep_embeddings leaves them as
- * they are stored. A matrix whose rows the blocks do not divide becomes Q4_0 (for
+ * than that, since every token's error passes through them; keep_embeddings leaves them
+ * as they are stored. A matrix whose rows the blocks do not divide becomes Q4_0 (for
  * Q4_K) or Q8_0 (for Q6_K), and bfloat16 where 32 does not divide them either.
  */
 typedef struct rn_quantize_options {
@@ -25,7 +25,8 @@ typedef struct rn_quantize_options {
     bool keep_embeddings;
     int threads; /**< 0: the physical cores that this process may run on */
     /** NULL, or called after each tensor (`done` of `total` numbers are written, the last
-        call has done == total); true stops the work with RN_EINTERRUPTED, nothing written. */
+        call has done == total); true stops the work with RN_EINTERRUPTED, nothing
+       written. */
     bool (*progress)(void *user, uint64_t done, uint64_t total);
     /** NULL, or told of every tensor whose rows did not divide, and what it becomes. */
     void (*fallback)(void *user, const char *tensor, rn_weight_type type);
@@ -40,11 +41,11 @@ typedef struct rn_quantize_report {
 /**
  * Reads a checkpoint in any dialect and writes a native folder: config.json,
  * model.safetensors, in which blocks are U8 tensors and the metadata "type:NAME" tells
- * their format, and copies of the tokenizer's and generation's files beside the input. The
- * folder is whole or, when something fails, not there: an existing `out` is RN_EEXIST.
- * Blocks in the input are RN_EUNSUPPORTED (they would lose twice), numbers that are not
- * finite RN_EFORMAT. Memory beyond the mapped input is at most that of one tensor. The
- * bytes do not depend on the number of threads. report may be NULL.
+ * their format, and copies of the tokenizer's and generation's files beside the input.
+ * The folder is whole or, when something fails, not there: an existing `out` is
+ * RN_EEXIST. Blocks in the input are RN_EUNSUPPORTED (they would lose twice), numbers
+ * that are not finite RN_EFORMAT. Memory beyond the mapped input is at most that of one
+ * tensor. The bytes do not depend on the number of threads. report may be NULL.
  */
 rn_status rn_quantize(const char *in, const char *out, const rn_quantize_options *options,
                       rn_quantize_report *report, rn_error *err);

@@ -7,8 +7,8 @@
  * chunk, so any way of cutting a text into feeds gives the same bits. Asking for logits
  * or a sample reads what is pending, and so does a step. Generated tokens go one
  * recurrent step at a time. The keys and values of the newest few of them lie beside the
- * state and are folded into it together, so that a step reads the state once and writes it
- * seldom.
+ * state and are folded into it together, so that a step reads the state once and writes
+ * it seldom.
  *
  * Sessions of one model share its working memory: use them, and the model, from one
  * thread at a time.
@@ -62,9 +62,9 @@ rn_status rn_session_feed(rn_session *s, const int32_t *ids, size_t count, rn_er
 /** Appends one generated token: one recurrent step. */
 rn_status rn_session_step(rn_session *s, int32_t id, rn_error *err);
 
-/** The same for `count` different sessions of one model at once, ids[i] to sessions[i]: one
-    pass over the weights for all of them, and the bits of each as if it were alone. With
-    an error nothing is appended to any. */
+/** The same for `count` different sessions of one model at once, ids[i] to sessions[i]:
+   one pass over the weights for all of them, and the bits of each as if it were alone.
+   With an error nothing is appended to any. */
 rn_status rn_sessions_step(rn_session *const *sessions, const int32_t *ids, size_t count,
                            rn_error *err);
 

@@ -47,15 +47,16 @@ typedef enum rn_head_norm {
     RN_HEAD_NORM_NONE = 2
 } rn_head_norm;
 
-/** How the numbers of a weight matrix are stored. Blocks hold a row's numbers from left to
-    right; x is what they stand for. */
+/** How the numbers of a weight matrix are stored. Blocks hold a row's numbers from left
+   to right; x is what they stand for. */
 typedef enum rn_weight_type {
     RN_WEIGHT_F32 = 0,
     RN_WEIGHT_BF16 = 1, /**< the upper half of a float32 */
     RN_WEIGHT_F16 = 2,  /**< IEEE half */
     RN_WEIGHT_Q8_0 = 3, /**< 32 in 34 bytes: f16 d, i8 q: x = d q */
     RN_WEIGHT_Q4_0 = 4, /**< 32 in 18 bytes: f16 d, 4-bit q: x = d (q - 8) */
-    RN_WEIGHT_Q4_K = 5, /**< 256 in 144 bytes: 32 at a time with 6-bit scale and minimum */
+    RN_WEIGHT_Q4_K =
+        5, /**< 256 in 144 bytes: 32 at a time with 6-bit scale and minimum */
     RN_WEIGHT_Q6_K = 6, /**< 256 in 210 bytes: 6-bit q, 16 at a time with 8-bit scale */
     RN_WEIGHT_TYPES = 7,
     RN_WEIGHT_STORED = -1 /**< as an option: whatever the checkpoint has */

@@ -1,5 +1,6 @@
-/* Measurements behind retnet/bench.h: the peak of arithmetic, and the kernels of the table
-   on the large shape of their case, against their references. bandwidth.c has memory. */
+/* Measurements behind retnet/bench.h: the peak of arithmetic, and the kernels of the
+   table on the large shape of their case, against their references. bandwidth.c has
+   memory. */
 #include "retnet/bench.h"
 
 #include "core/clock.h"

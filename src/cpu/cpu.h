@@ -29,8 +29,8 @@ double rn_peak_avx512(size_t rounds, float *sink);
 double rn_peak_avx512bf16(size_t rounds, float *sink);
 double rn_peak_avx512vnni(size_t rounds, float *sink);
 
-/* Reads `count` floats (a multiple of 128) as fast as memory gives them, and returns a sum
-   that depends on all of them. */
+/* Reads `count` floats (a multiple of 128) as fast as memory gives them, and returns a
+   sum that depends on all of them. */
 float rn_read_ref(const float *data, size_t count);
 float rn_read_avx2(const float *data, size_t count);
 float rn_read_avx512(const float *data, size_t count);

@@ -22,10 +22,8 @@ unsigned rn_cpu_detect(void)
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl"))
         cpu |= RN_CPU_AVX512;
-    if ((cpu & RN_CPU_AVX512) && __builtin_cpu_supports("avx512vnni"))
-        cpu |= RN_CPU_VNNI;
-    if ((cpu & RN_CPU_AVX512) && __builtin_cpu_supports("avx512bf16"))
-        cpu |= RN_CPU_BF16;
+    if ((cpu & RN_CPU_AVX512) && __builtin_cpu_supports("avx512vnni")) cpu |= RN_CPU_VNNI;
+    if ((cpu & RN_CPU_AVX512) && __builtin_cpu_supports("avx512bf16")) cpu |= RN_CPU_BF16;
 #endif
     return cpu;
 }

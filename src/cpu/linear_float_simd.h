@@ -201,7 +201,7 @@ static void strip(const product *p, size_t j, int panels)
     place at = {.j = j};
     do {
         at.last = at.first + deep < steps ? at.first + deep : steps;
-        const char *behind = w + (once ? AHEAD : at.last * LINE);
+        const char *behind = w + (once ? at.first * LINE + AHEAD : at.last * LINE);
         all_rows(p, at, panels, at.last < steps ? behind : next);
         at.first = at.last;
     } while (at.first < steps);

@@ -198,9 +198,9 @@ static inline void vf_store_bf16_n(uint16_t *p, size_t n, vf v)
     const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
     const __m256i to = _mm256_blendv_epi8(near, quiet, nan);
     uint16_t packed[8];
-    _mm_storeu_si128((__m128i *)(void *)packed,
-                     _mm_packus_epi32(_mm256_castsi256_si128(to),
-                                      _mm256_extracti128_si256(to, 1)));
+    _mm_storeu_si128(
+        (__m128i *)(void *)packed,
+        _mm_packus_epi32(_mm256_castsi256_si128(to), _mm256_extracti128_si256(to, 1)));
     __builtin_memcpy(p, packed, n * sizeof *packed);
 }
 

@@ -57,13 +57,12 @@ typedef struct rn_retention {
 } rn_retention;
 
 /*
- * One head of one sequence, one token. The newest `tail` tokens, this one included, are not
- * in the state S [dk][dv] (and z [dk], paper only) yet: their keys [tail][dk] and values
- * [tail][dv] lie beside it, the oldest first. With g = gamma:
- *   o = g^tail q S + sum_j g^(tail-1-j) (q . k_j) v_j
- * times the row normaliser's factor. fold: S = g^tail S + sum_j g^(tail-1-j) k_j^T v_j is
- * written back in the same pass, z alike. q NULL: only the fold, o is not touched. tail is
- * 1 .. RN_DECODE_TAIL (0 too where q is NULL).
+ * One head of one sequence, one token. The newest `tail` tokens, this one included, are
+ * not in the state S [dk][dv] (and z [dk], paper only) yet: their keys [tail][dk] and
+ * values [tail][dv] lie beside it, the oldest first. With g = gamma: o = g^tail q S +
+ * sum_j g^(tail-1-j) (q . k_j) v_j times the row normaliser's factor. fold: S = g^tail S
+ * + sum_j g^(tail-1-j) k_j^T v_j is written back in the same pass, z alike. q NULL: only
+ * the fold, o is not touched. tail is 1 .. RN_DECODE_TAIL (0 too where q is NULL).
  */
 #define RN_DECODE_TAIL ((size_t)16)
 

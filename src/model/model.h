@@ -107,8 +107,8 @@ rn_status rn_model_new(rn_model **out, rn_exec *x, const rn_config *config,
                        rn_error *err);
 void rn_model_init(rn_model *m, uint64_t seed);
 
-/* The same with the matrices held in types[i], whose blocks divide their rows; joined ones
-   for which the types do not fit together all become F32. */
+/* The same with the matrices held in types[i], whose blocks divide their rows; joined
+   ones for which the types do not fit together all become F32. */
 rn_status rn_model_new_typed(rn_model **out, rn_exec *x, const rn_config *config,
                              const rn_weight_type *types, rn_error *err);
 
