@@ -40,7 +40,7 @@ void rn_exec_close(rn_exec *x);
 /** Number of threads in use. */
 int rn_exec_threads(const rn_exec *x);
 
-/** One line such as "cpu avx512, 2 threads, gemm oneDNN 2.6.3". Owned by the handle. */
+/** One line such as "cpu avx512, 2 threads, gemm own". Owned by the handle. */
 const char *rn_exec_describe(const rn_exec *x);
 
 #ifdef __cplusplus

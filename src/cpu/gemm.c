@@ -1,5 +1,6 @@
-/* The choice behind the slot gemm: oneDNN where it is built in and may use all that the
-   processor has, else the variant that the table holds already. */
+/* The choice behind the slot gemm: the variant that the table holds, or oneDNN on request.
+   It is not the default: a signal handler that runs on the stack of its sgemm (2.6.3)
+   damages the heap, and Ctrl-C during training is such a signal. */
 #include "cpu/gemm.h"
 
 #include "cpu/cpu.h"
@@ -45,7 +46,7 @@ rn_status rn_gemm_open_as(rn_exec *x, const char *choice, rn_error *err)
         return rn_fail(err, RN_EUNSUPPORTED, "RN_GEMM=dnnl: %s", obstacle);
     rn_status st = use_own(x, err);
 #if RN_HAVE_DNNL
-    if (!st && !obstacle && (library || !choice)) st = rn_gemm_dnnl_open(x, err);
+    if (!st && library) st = rn_gemm_dnnl_open(x, err);
 #endif
     return st;
 }

@@ -19,7 +19,7 @@
  */
 rn_status rn_gemm_open(rn_exec *x, rn_error *err);
 
-/* The same with the choice as an argument: "own", "dnnl", or NULL for the best. */
+/* The same with the choice as an argument: "own", "dnnl", or NULL for own. */
 rn_status rn_gemm_open_as(rn_exec *x, const char *choice, rn_error *err);
 
 /* oneDNN, in builds that have it (gemm_dnnl.c). obstacle: why this library cannot serve
