@@ -1,6 +1,6 @@
-/* The choice behind the slot gemm: the variant that the table holds, or oneDNN on request.
-   It is not the default: a signal handler that runs on the stack of its sgemm (2.6.3)
-   damages the heap, and Ctrl-C during training is such a signal. */
+/* The choice behind the slot gemm: the variant that the table holds, or oneDNN on
+   request. It is not the default: a signal handler that runs on the stack of its sgemm
+   (2.6.3) damages the heap, and Ctrl-C during training is such a signal. */
 #include "cpu/gemm.h"
 
 #include "cpu/cpu.h"
