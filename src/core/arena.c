@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
-#define HUGE_PAGE ((size_t)2 << 20)
+#define HUGE_PAGE     ((size_t)2 << 20)
+#define RELEASE_BYTES ((size_t)8 << 20) /* less is not worth giving back */
 
 void *rn_carve(rn_carver *c, size_t count, size_t size)
 {
@@ -55,12 +55,15 @@ rn_status rn_block_alloc(void **out, size_t bytes, const char *what, rn_error *e
     return RN_OK;
 }
 
+/* Whole huge pages only: the system fills up partly used ones in its own time, and memory
+   would seem to grow. */
 void rn_block_release(void *block, size_t from, size_t to)
 {
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t begin = ((uintptr_t)block + from + page - 1) / page * page;
-    const uintptr_t end = ((uintptr_t)block + to) / page * page;
-    if (block && begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
+    const uintptr_t base = (uintptr_t)block;
+    const uintptr_t begin = (base + from + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    const uintptr_t end = (base + to) / HUGE_PAGE * HUGE_PAGE;
+    if (!block || to - from < RELEASE_BYTES || begin >= end) return;
+    madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
 void rn_block_free(void *block)
