@@ -10,15 +10,9 @@
 
 #include <inttypes.h>
 
-/* The names in the order of rn_weight_type. */
-static const char *type_word(size_t index)
-{
-    return rn_weight_type_name((int)index);
-}
-
 /* clang-format off */
 static const cli_option options[] = {
-    {.name = "type", .kind = CLI_CHOICE, .words = type_word,
+    {.name = "type", .kind = CLI_CHOICE, .words = cli_weight_type,
      .help = "what the matrices become; embedding and output become q8_0 where this is "
              "smaller"},
     {.name = "keep-embeddings", .kind = CLI_FLAG,

@@ -6,6 +6,7 @@
  */
 #include "cpu/simd_avx512.h"
 
+#include "cpu/gemm_parts.h"
 #include "cpu/pack_bf16.h"
 #include "cpu/variants.h"
 #include "kernels/exec.h"
@@ -43,16 +44,6 @@ typedef struct product {
     float *c;
     size_t ldc;
 } product;
-
-static inline size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-static inline size_t round_up(size_t n, size_t step)
-{
-    return (n + step - 1) / step * step;
-}
 
 /* Pairs in a packed block of this depth. */
 static inline size_t pairs_of(size_t depth)
@@ -270,12 +261,6 @@ static void multiply_rectangle(const product *p, size_t i0, size_t i1, size_t j0
             multiply_block(p, i0, i1, j, least(j + BLOCK_COLS, j1), k, space);
 }
 
-/* How C is cut into rectangles, one a thread. */
-typedef struct grid {
-    size_t down, across; /* rectangles */
-    size_t rows, cols;   /* of each, the last ones less */
-} grid;
-
 /* The cut whose largest rectangle costs least: its products, and the packing of its
    columns of B and, for every block of columns, of its rows of A. */
 static grid choose_grid(size_t m, size_t n, size_t threads)
@@ -297,13 +282,6 @@ static grid choose_grid(size_t m, size_t n, size_t threads)
         best = g;
     }
     return best;
-}
-
-static void scale_matrix(size_t m, size_t n, float beta, float *c, size_t ldc)
-{
-    if (beta != 0.0f) return;
-    for (size_t i = 0; i < m; i++)
-        for (size_t j = 0; j < n; j++) c[i * ldc + j] = 0.0f;
 }
 
 void rn_gemm_bf16_avx512bf16(rn_exec *x, bool ta, bool tb, size_t m, size_t n, size_t k,

@@ -9,6 +9,7 @@
 #define RN_CPU_GEMM_SIMD_H
 
 #include "cpu/gemm.h"
+#include "cpu/gemm_parts.h"
 #include "cpu/tile_simd.h"
 #include "cpu/variants.h"
 
@@ -41,16 +42,6 @@ typedef struct product {
     float *c;
     size_t ldc;
 } product;
-
-static inline size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-static inline size_t round_up(size_t n, size_t step)
-{
-    return (n + step - 1) / step * step;
-}
 
 /* The depth is cut into equal blocks by k and ta alone: an element's bits depend on the
  * cut. */
@@ -169,12 +160,6 @@ static void multiply_flipped(const product *p, size_t i0, size_t rows, size_t j0
     }
 }
 
-/* How C is cut into rectangles, one a thread. */
-typedef struct grid {
-    size_t down, across; /* rectangles */
-    size_t rows, cols;   /* of each, the last ones less */
-} grid;
-
 /* The cut whose largest rectangle costs least: its products, and the packing of its
    columns of B and rows of A, which cost about as much as 12 and 4 of them. */
 static grid choose_grid(size_t m, size_t n, size_t threads)
@@ -193,13 +178,6 @@ static grid choose_grid(size_t m, size_t n, size_t threads)
         best = g;
     }
     return best;
-}
-
-static void scale_matrix(size_t m, size_t n, float beta, float *c, size_t ldc)
-{
-    if (beta != 0.0f) return;
-    for (size_t i = 0; i < m; i++)
-        for (size_t j = 0; j < n; j++) c[i * ldc + j] = 0.0f;
 }
 
 void RN_VARIANT(gemm)(rn_exec *x, bool ta, bool tb, size_t m, size_t n, size_t k,
