@@ -13,6 +13,7 @@
 
 typedef struct rn_team {
     int size;
+    _Alignas(64) atomic_size_t taken; /* pieces of the present step */
     _Alignas(64) atomic_int arrived;
     _Alignas(64) atomic_uint round;
 } rn_team;
@@ -27,6 +28,50 @@ static inline rn_range rn_team_share(const rn_team *t, int rank, size_t n, size_
     const size_t units = (n + unit - 1) / unit, size = (size_t)t->size, r = (size_t)rank;
     const size_t begin = units * r / size * unit, end = units * (r + 1) / size * unit;
     return (rn_range){begin < n ? begin : n, end < n ? end : n};
+}
+
+/*
+ * The member's pieces of 0 .. n-1, for a step whose members may be disturbed:
+ *
+ *   for (rn_range r = rn_team_first(t, rank, n, unit); r.begin < r.end;
+ *        r = rn_team_next(t, n, unit))
+ *
+ * First one of fixed place, the same as in every step before; then units of the rest,
+ * each to whoever comes first. Between two waits all members go through the same n and
+ * unit.
+ */
+static inline size_t rn_team_fixed(const rn_team *t, size_t n, size_t unit)
+{
+    const size_t units = (n + unit - 1) / unit;
+    const size_t fixed = (t->size == 1 ? units : units - units / 8) * unit;
+    return fixed < n ? fixed : n;
+}
+
+static inline rn_range rn_team_next(rn_team *t, size_t n, size_t unit)
+{
+    const size_t fixed = rn_team_fixed(t, n, unit);
+    if (fixed == n) return (rn_range){n, n};
+    const size_t piece = atomic_fetch_add_explicit(&t->taken, 1, memory_order_relaxed);
+    const size_t begin = fixed + piece * unit, end = begin + unit;
+    return (rn_range){begin < n ? begin : n, end < n ? end : n};
+}
+
+static inline rn_range rn_team_first(rn_team *t, int rank, size_t n, size_t unit)
+{
+    const rn_range r = rn_team_share(t, rank, rn_team_fixed(t, n, unit), unit);
+    return r.begin < r.end ? r : rn_team_next(t, n, unit);
+}
+
+/* Asks memory for what a member reads after the wait that it is about to enter. A kernel
+   asks ahead of itself, so the few lines that it starts with are enough (RN_TEAM_FIRST);
+   one that has nothing to do until then can ask for more (RN_TEAM_IDLE). */
+#define RN_TEAM_FIRST ((size_t)8192)
+#define RN_TEAM_IDLE  ((size_t)262144)
+
+static inline void rn_team_ask(const void *data, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 64)
+        __builtin_prefetch((const char *)data + i, 0, 2);
 }
 
 /* Looks for the others this often before the processor is offered to somebody else, who
@@ -49,6 +94,7 @@ static inline void rn_team_wait(rn_team *t)
     const unsigned round = atomic_load_explicit(&t->round, memory_order_relaxed);
     if (atomic_fetch_add_explicit(&t->arrived, 1, memory_order_acq_rel) + 1 == t->size) {
         atomic_store_explicit(&t->arrived, 0, memory_order_relaxed);
+        atomic_store_explicit(&t->taken, 0, memory_order_relaxed);
         atomic_store_explicit(&t->round, round + 1, memory_order_release);
         return;
     }

@@ -15,7 +15,7 @@
 
 /* Rows x vectors of a fold's tile; floats between what is read of a state and what is
    asked for. */
-enum { FOLD_ROWS = 4, FOLD_VECS = VW == 16 ? 4 : 2, AHEAD = 2048 };
+enum { FOLD_ROWS = 4, FOLD_VECS = VW == 16 ? 4 : 2, AHEAD = 2048, LINE = 16 };
 enum { WIDEST = 1024 }; /* dk and dv: RN_MAX_HEAD_WIDTH */
 
 /* What a step knows before it looks at the state: gamma^(tail-1-j) of each newest token,
@@ -150,8 +150,12 @@ fold_rows(const int rows, const rn_decode *d, keep_pair keep, const float *k,
           const float *v, float *s)
 {
     size_t c = 0;
-    for (; c + FOLD_VECS * VW <= d->dv; c += FOLD_VECS * VW)
+    for (; c + FOLD_VECS * VW <= d->dv; c += FOLD_VECS * VW) /* asks for the next rows */
+    {
+        for (size_t i = 0; i < (size_t)rows * FOLD_VECS * VW; i += LINE)
+            __builtin_prefetch(s + (size_t)rows * (d->dv + c) + i);
         fold_tile(rows, FOLD_VECS, VW, d, keep, k, v + c, s + c);
+    }
     for (; c < d->dv; c += VW)
         fold_tile(rows, 1, d->dv - c < VW ? d->dv - c : VW, d, keep, k, v + c, s + c);
 }

@@ -23,25 +23,34 @@ typedef enum form { BF16_BY_F32, F16_BY_F32, BF16_BY_BF16 } form;
    multipliers busy. A step is a line of each panel: two columns. */
 enum { PARTS = 16 / VW, TALL = VW == 16 ? 8 : 6, MOST = VW == 16 ? 3 : 4, LINE = 64 };
 
-INLINE int panels_for(size_t rows)
+INLINE int panels_of_many(size_t rows)
 {
     return VW == 16 ? 3 : rows <= 3 ? 2 : 1;
 }
 
+/* A row alone waits for memory, which gives most to one stream: it takes as few panels at
+   a time as keep up with that, one chain of dot products or two pairs of chains. */
+INLINE int panels_for(const form f, size_t rows)
+{
+    if (rows > 1) return panels_of_many(rows);
+    return f == BF16_BY_BF16 ? 1 : 2;
+}
+
 /* Steps in a block of the depth where W is passed over more than once, and rows that
    share a pass over all of W; bytes between what a single pass multiplies and what it
-   asks memory for. */
+   asks memory for, all its panels together. */
 #define DEEP  ((size_t)1024)
 #define ROWS  ((size_t)256)
-#define AHEAD ((size_t)3072)
+#define AHEAD ((size_t)8192)
 
 struct product;
 struct place;
 struct ahead;
-typedef void multiply_fn(size_t rows, bool wide, const struct product *p,
+typedef void multiply_fn(size_t rows, int panels, const struct product *p,
                          const struct place *at, struct ahead next);
 
 typedef struct product {
+    form form;
     multiply_fn *multiply;
     const char *in;
     size_t in_bytes, rows, k; /* bytes between rows of `in` */
@@ -153,26 +162,27 @@ INLINE void tile(const form f, const int rows, const int vecs, const product *p,
     }
 }
 
-/* A tile of as many panels as so many rows can have, or of a single one. */
-INLINE void tile_of_rows(const form f, const size_t rows, bool wide, const product *p,
+/* A tile of one panel, of two for a row alone, or of as many as go with so many rows. */
+INLINE void tile_of_rows(const form f, const size_t rows, int panels, const product *p,
                          const place *at, ahead next)
 {
-    if (wide) tile(f, (int)rows, panels_for(rows) * PARTS, p, at, next);
-    else tile(f, (int)rows, PARTS, p, at, next);
+    if (panels == 1) tile(f, (int)rows, PARTS, p, at, next);
+    else if (rows == 1 && panels == 2) tile(f, 1, 2 * PARTS, p, at, next);
+    else tile(f, (int)rows, panels_of_many(rows) * PARTS, p, at, next);
 }
 
-INLINE void multiply(const form f, size_t rows, bool wide, const product *p,
+INLINE void multiply(const form f, size_t rows, int panels, const product *p,
                      const place *at, ahead next)
 {
     switch (rows) {
-    case 1: tile_of_rows(f, 1, wide, p, at, next); break;
-    case 2: tile_of_rows(f, 2, wide, p, at, next); break;
-    case 3: tile_of_rows(f, 3, wide, p, at, next); break;
-    case 4: tile_of_rows(f, 4, wide, p, at, next); break;
-    case 5: tile_of_rows(f, 5, wide, p, at, next); break;
-    case 6: tile_of_rows(f, 6, wide, p, at, next); break;
-    case 7: tile_of_rows(f, TALL < 7 ? TALL : 7, wide, p, at, next); break;
-    default: tile_of_rows(f, TALL, wide, p, at, next);
+    case 1: tile_of_rows(f, 1, panels, p, at, next); break;
+    case 2: tile_of_rows(f, 2, panels, p, at, next); break;
+    case 3: tile_of_rows(f, 3, panels, p, at, next); break;
+    case 4: tile_of_rows(f, 4, panels, p, at, next); break;
+    case 5: tile_of_rows(f, 5, panels, p, at, next); break;
+    case 6: tile_of_rows(f, 6, panels, p, at, next); break;
+    case 7: tile_of_rows(f, TALL < 7 ? TALL : 7, panels, p, at, next); break;
+    default: tile_of_rows(f, TALL, panels, p, at, next);
     }
 }
 
@@ -184,7 +194,7 @@ static void all_rows(const product *p, place at, int panels, const char *behind)
     ahead next = {behind, LINE / passes};
     for (; at.r < p->rows; at.r += TALL) {
         const size_t left = p->rows - at.r, rows = left < TALL ? left : TALL;
-        p->multiply(rows, panels > 1 && panels == panels_for(rows), p, &at, next);
+        p->multiply(rows, panels, p, &at, next);
         next.at += (at.last - at.first) * next.step;
     }
 }
@@ -193,7 +203,7 @@ static void all_rows(const product *p, place at, int panels, const char *behind)
    pass asks for what is AHEAD of it, at the end for the beginning of the next strip. */
 static void strip(const product *p, size_t j, int panels)
 {
-    const size_t steps = (p->k + 1) / 2, near = AHEAD / LINE;
+    const size_t steps = (p->k + 1) / 2, near = AHEAD / (size_t)panels / LINE;
     const char *w = p->panels + j / RN_PANEL * p->panel_bytes;
     const char *next = w + (size_t)panels * p->panel_bytes;
     const bool once = p->rows <= TALL;
@@ -201,7 +211,7 @@ static void strip(const product *p, size_t j, int panels)
     place at = {.j = j};
     do {
         at.last = at.first + deep < steps ? at.first + deep : steps;
-        const char *behind = w + (once ? at.first * LINE + AHEAD : at.last * LINE);
+        const char *behind = w + (once ? (at.first + near) * LINE : at.last * LINE);
         all_rows(p, at, panels, at.last < steps ? behind : next);
         at.first = at.last;
     } while (at.first < steps);
@@ -209,7 +219,7 @@ static void strip(const product *p, size_t j, int panels)
 
 static void strips(const product *p, size_t j)
 {
-    const int most = panels_for(p->rows);
+    const int most = panels_for(p->form, p->rows);
     const size_t width = (size_t)most * RN_PANEL;
     for (; j + width <= p->end; j += width) strip(p, j, most);
     for (; j < p->end; j += RN_PANEL) strip(p, j, 1);
@@ -227,11 +237,12 @@ static void multiply_all(const product *p, size_t j)
     }
 }
 
-static product make_product(multiply_fn *how, float *y, size_t ldy, const rn_acts *in,
-                            const rn_panels *w, size_t end)
+static product make_product(form f, multiply_fn *how, float *y, size_t ldy,
+                            const rn_acts *in, const rn_panels *w, size_t end)
 {
     const size_t number = in->type == RN_ACTS_BF16 ? sizeof(uint16_t) : sizeof(float);
-    return (product){.multiply = how,
+    return (product){.form = f,
+                     .multiply = how,
                      .in = in->data,
                      .in_bytes = in->ld * number,
                      .rows = in->rows,
@@ -245,39 +256,39 @@ static product make_product(multiply_fn *how, float *y, size_t ldy, const rn_act
 
 #ifdef __AVX512BF16__
 
-static void multiply_bf16_bf16(size_t rows, bool wide, const product *p, const place *at,
+static void multiply_bf16_bf16(size_t rows, int panels, const product *p, const place *at,
                                ahead next)
 {
-    multiply(BF16_BY_BF16, rows, wide, p, at, next);
+    multiply(BF16_BY_BF16, rows, panels, p, at, next);
 }
 
 void RN_VARIANT(linear_bf16_bf16)(rn_exec *x, float *y, size_t ldy, const rn_acts *in,
                                   const rn_panels *w, size_t begin, size_t end)
 {
     (void)x;
-    const product p = make_product(multiply_bf16_bf16, y, ldy, in, w, end);
+    const product p = make_product(BF16_BY_BF16, multiply_bf16_bf16, y, ldy, in, w, end);
     multiply_all(&p, begin);
 }
 
 #else
 
-static void multiply_bf16(size_t rows, bool wide, const product *p, const place *at,
+static void multiply_bf16(size_t rows, int panels, const product *p, const place *at,
                           ahead next)
 {
-    multiply(BF16_BY_F32, rows, wide, p, at, next);
+    multiply(BF16_BY_F32, rows, panels, p, at, next);
 }
 
-static void multiply_f16(size_t rows, bool wide, const product *p, const place *at,
+static void multiply_f16(size_t rows, int panels, const product *p, const place *at,
                          ahead next)
 {
-    multiply(F16_BY_F32, rows, wide, p, at, next);
+    multiply(F16_BY_F32, rows, panels, p, at, next);
 }
 
 void RN_VARIANT(linear_bf16)(rn_exec *x, float *y, size_t ldy, const rn_acts *in,
                              const rn_panels *w, size_t begin, size_t end)
 {
     (void)x;
-    const product p = make_product(multiply_bf16, y, ldy, in, w, end);
+    const product p = make_product(BF16_BY_F32, multiply_bf16, y, ldy, in, w, end);
     multiply_all(&p, begin);
 }
 
@@ -285,7 +296,7 @@ void RN_VARIANT(linear_f16)(rn_exec *x, float *y, size_t ldy, const rn_acts *in,
                             const rn_panels *w, size_t begin, size_t end)
 {
     (void)x;
-    const product p = make_product(multiply_f16, y, ldy, in, w, end);
+    const product p = make_product(F16_BY_F32, multiply_f16, y, ldy, in, w, end);
     multiply_all(&p, begin);
 }
 

@@ -136,6 +136,35 @@ void rn_linear_range(rn_exec *x, float *y, size_t ldy, const rn_operand *in,
     }
 }
 
+void rn_linear_team(rn_exec *x, rn_team *team, int rank, float *y, const rn_operand *in,
+                    const rn_matrix *w, const float *bias)
+{
+    for (rn_range r = rn_team_first(team, rank, w->n, RN_LINEAR_CUT); r.begin < r.end;
+         r = rn_team_next(team, w->n, RN_LINEAR_CUT)) {
+        rn_linear_range(x, y, w->n, in, w, r.begin, r.end);
+        if (!bias) continue;
+        x->k.bias_fwd(x, y + r.begin, w->n, bias + r.begin, in->rows, r.end - r.begin);
+    }
+}
+
+void rn_linear_ask(const rn_team *team, int rank, const rn_matrix *w, size_t n,
+                   size_t bytes)
+{
+    const size_t fixed = rn_team_fixed(team, n, RN_LINEAR_CUT);
+    size_t begin = rn_team_share(team, rank, fixed, RN_LINEAR_CUT).begin;
+    if (begin >= w->n) return;
+    if (w->f32) {
+        const size_t left = (w->n - begin) * w->k * sizeof *w->f32;
+        rn_team_ask(w->f32 + begin * w->k, least(bytes, left));
+        return;
+    }
+    const rn_panels *p = w->part;
+    for (; begin >= p->n; p++) begin -= p->n;
+    const size_t panel = rn_panel_bytes(p->type, p->k), first = begin / RN_PANEL;
+    const size_t left = ((p->n + RN_PANEL - 1) / RN_PANEL - first) * panel;
+    rn_team_ask(p->data + first * panel, least(bytes, left));
+}
+
 void rn_linear(rn_exec *x, rn_form form, float *y, size_t ldy, const float *in,
                size_t ldin, const rn_matrix *w, size_t rows)
 {

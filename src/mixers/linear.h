@@ -47,6 +47,17 @@ rn_operand rn_operand_row(const rn_operand *o, size_t r);
 void rn_linear_range(rn_exec *x, float *y, size_t ldy, const rn_operand *in,
                      const rn_matrix *w, size_t begin, size_t end);
 
+/* The member's part of all of y = in W^T + bias (NULL: none), in pieces of RN_LINEAR_CUT
+   columns that it takes as rn_team_first and rn_team_next say. */
+#define RN_LINEAR_CUT ((size_t)64)
+void rn_linear_team(rn_exec *x, rn_team *team, int rank, float *y, const rn_operand *in,
+                    const rn_matrix *w, const float *bias);
+
+/* Asks memory for `bytes` of what the member reads first of the first n columns of W, so
+   that they come while something else is computed or waited for. */
+void rn_linear_ask(const rn_team *team, int rank, const rn_matrix *w, size_t n,
+                   size_t bytes);
+
 /* y[rows][n] = in[rows][k] W^T by all threads: the product of every projection outside
    decoding. In the recurrent form float32 matrices are streamed past the rows, in the
    others they go through the GEMM: by form and not by number, so that a row has the same

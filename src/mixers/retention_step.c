@@ -14,9 +14,6 @@
 #include <math.h>
 #include <string.h>
 
-/* Columns that a member takes at least. */
-#define CUT ((size_t)64)
-
 typedef struct step_work {
     float *qkvg;  /* [batch][N] */
     float *gated; /* [batch][H dv] */
@@ -49,16 +46,6 @@ static size_t head_tail(const rn_mixer_config *c)
 size_t rn_retention_tail_floats(const rn_mixer_config *c)
 {
     return c->kv_heads * head_tail(c);
-}
-
-/* The member's columns of y = in W^T + bias. */
-static void project(rn_exec *x, const rn_mixer_step *s, float *y, const rn_operand *in,
-                    const rn_matrix *w, const float *bias)
-{
-    rn_range r = rn_team_share(s->team, s->rank, w->n, CUT);
-    rn_linear_range(x, y, w->n, in, w, r.begin, r.end);
-    if (bias && r.begin < r.end)
-        x->k.bias_fwd(x, y + r.begin, w->n, bias + r.begin, in->rows, r.end - r.begin);
 }
 
 /* One head's row, rotated in place by the angles of sequence b and scaled. */
@@ -134,6 +121,21 @@ static void read_group(rn_exec *x, const rn_mixer_config *c, const rn_mixer_step
         read_head(x, c, s, t, b, h, s->tail[b]);
 }
 
+/* Asks for what group i of r reads first: the keys and values of its newest tokens, and
+   the beginning of its state. */
+static void ask_group(const rn_mixer_config *c, const rn_mixer_step *s, rn_range r,
+                      size_t i)
+{
+    if (i >= r.end) return;
+    const size_t b = i / c->kv_heads, kv = i % c->kv_heads, count = s->tail_count[b];
+    const size_t state = c->heads / c->kv_heads * c->key_dim * c->value_dim;
+    const float *keys = s->tail[b] + kv * head_tail(c), *first = s->state[b] + kv * state;
+    const size_t bytes = state * sizeof *first;
+    rn_team_ask(keys, count * c->key_dim * sizeof *keys);
+    rn_team_ask(keys + RN_DECODE_TAIL * c->key_dim, count * c->value_dim * sizeof *keys);
+    rn_team_ask(first, bytes < RN_TEAM_FIRST ? bytes : RN_TEAM_FIRST);
+}
+
 /* Whether the forms of a head's part of a row can be made by the one who made the part.
  */
 static bool by_heads(const rn_mixer_config *c)
@@ -159,20 +161,24 @@ void rn_retention_step(rn_exec *x, const rn_mixer_config *c, const rn_mixer_step
     const rn_operand gated =
         rn_operand_place(out, false, t.gated, batch, o_in, o_in, t.forms);
 
-    project(x, s, t.qkvg, &s->in, &s->matrices[RETENTION_Q], s->params[RETENTION_Q_BIAS]);
-    rn_team_wait(s->team);
+    rn_linear_team(x, s->team, s->rank, t.qkvg, &s->in, &s->matrices[RETENTION_Q],
+                   s->params[RETENTION_Q_BIAS]);
     rn_range r = rn_team_share(s->team, s->rank, batch * c->kv_heads, 1);
+    ask_group(c, s, r, r.begin);
+    rn_team_wait(s->team);
     for (size_t i = r.begin; i < r.end; i++) {
+        ask_group(c, s, r, i + 1);
         read_group(x, c, s, &t, i / c->kv_heads, i % c->kv_heads);
         if (by_heads(c)) prepare_group(x, c, &gated, i / c->kv_heads, i % c->kv_heads);
     }
+    rn_linear_ask(s->team, s->rank, out, out->n, RN_TEAM_FIRST);
     rn_team_wait(s->team);
     if (!by_heads(c)) {
         r = rn_team_share(s->team, s->rank, batch, 1);
         rn_operand_rows(x, &gated, r.begin, r.end);
         rn_team_wait(s->team);
     }
-    project(x, s, y, &gated, out, s->params[RETENTION_O_BIAS]);
+    rn_linear_team(x, s->team, s->rank, y, &gated, out, s->params[RETENTION_O_BIAS]);
 }
 
 void rn_retention_fold(rn_exec *x, const rn_mixer_config *c, rn_row_norm norm,

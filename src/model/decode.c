@@ -17,9 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Columns that a member takes at least. */
-#define CUT ((size_t)64)
-
 struct rn_decoder {
     rn_model *m;
     size_t max_batch;
@@ -143,12 +140,15 @@ static rn_operand branch_input(const rn_decoder *d, const rn_matrix *w)
 }
 
 /* The member's rows: `after` (NULL: nothing) is the norm of the branch that has ended,
-   `before` that of the one that begins, whose input is prepared for w. */
+   `before` that of the one that begins, whose input is prepared for the first n columns
+   of w. */
 static void between(rn_decoder *d, int rank, const rn_norm_at *after,
-                    const rn_norm_at *before, const rn_operand *in)
+                    const rn_norm_at *before, const rn_operand *in, const rn_matrix *w,
+                    size_t n)
 {
     const size_t width = d->m->config.mixer.width;
     const rn_range r = rn_team_share(&d->team, rank, d->segment.batch, 1);
+    rn_linear_ask(&d->team, rank, w, n, r.begin == r.end ? RN_TEAM_IDLE : RN_TEAM_FIRST);
     for (size_t b = r.begin; b < r.end; b++) {
         if (after) add_branch(d, after, b);
         else embed_row(d, b);
@@ -157,6 +157,18 @@ static void between(rn_decoder *d, int rank, const rn_norm_at *after,
     }
     rn_operand_rows(&d->one, in, r.begin, r.end);
     rn_team_wait(&d->team);
+}
+
+/* Asks for what the member's rows need in `between`, beside the branch. */
+static void ask_rows(rn_decoder *d, int rank, const rn_norm_at *norm)
+{
+    const size_t width = d->m->config.mixer.width, bytes = width * sizeof(float);
+    const rn_range r = rn_team_share(&d->team, rank, d->segment.batch, 1);
+    if (r.begin == r.end) return;
+    const float *w = weight(d, norm->weight);
+    if (w) rn_team_ask(w, bytes);
+    rn_team_ask(d->x + r.begin * width, bytes);
+    rn_team_ask(d->normed + r.begin * width, bytes);
 }
 
 static void mix(rn_decoder *d, int rank, size_t layer, const rn_operand *in)
@@ -176,6 +188,7 @@ static void mix(rn_decoder *d, int rank, size_t layer, const rn_operand *in)
                              .team = &d->team,
                              .rank = rank};
     c->kind->step(&d->one, c, &s, d->branch);
+    ask_rows(d, rank, &at->ffn_norm);
     rn_team_wait(&d->team);
 }
 
@@ -234,28 +247,36 @@ static void hidden_rows(rn_decoder *d, int rank, const rn_layer_at *at,
     rn_operand_rows(&d->one, hidden, r.begin, r.end);
 }
 
+/* The hidden columns of a piece and, where nothing else comes first, their forms. */
+static void hidden_piece(rn_decoder *d, const rn_layer_at *at, const rn_operand *in,
+                         const rn_operand *hidden, bool forms, rn_range r)
+{
+    hidden_columns(d, at, in, r);
+    if (forms) rn_operand_columns(&d->one, hidden, r.begin, r.end);
+}
+
 static void feed_forward(rn_decoder *d, int rank, size_t layer, const rn_operand *in)
 {
     const rn_config *c = &d->m->config;
     const rn_layer_at *at = &d->m->at->layers[layer];
+    const rn_matrix *down = &at->down_matrix;
     const size_t f = c->ffn_width, batch = d->segment.batch;
-    const rn_operand hidden = rn_operand_place(&at->down_matrix, false, d->hidden, batch,
-                                               f, f, d->hidden_forms);
-    const bool whole = f % CUT == 0; /* a member's columns are whole panels and blocks */
-    rn_range r = rn_team_share(&d->team, whole ? rank : 0, f, CUT);
-    if (!whole) r = rank == 0 ? (rn_range){0, f} : (rn_range){0, 0};
-    hidden_columns(d, at, in, r);
-    if (c->ffn_norm || !whole) hidden_rows(d, rank, at, &hidden);
-    else rn_operand_columns(&d->one, &hidden, r.begin, r.end);
+    const rn_operand hidden =
+        rn_operand_place(down, false, d->hidden, batch, f, f, d->hidden_forms);
+    const bool whole = f % RN_LINEAR_CUT == 0; /* pieces are whole panels and blocks */
+    const bool forms = whole && !c->ffn_norm;
+    if (whole)
+        for (rn_range r = rn_team_first(&d->team, rank, f, RN_LINEAR_CUT);
+             r.begin < r.end; r = rn_team_next(&d->team, f, RN_LINEAR_CUT))
+            hidden_piece(d, at, in, &hidden, forms, r);
+    else if (rank == 0) hidden_piece(d, at, in, &hidden, forms, (rn_range){0, f});
+    if (!forms) hidden_rows(d, rank, at, &hidden);
+    rn_linear_ask(&d->team, rank, down, down->n, RN_TEAM_FIRST);
     rn_team_wait(&d->team);
-
-    const rn_matrix *w = &at->down_matrix;
-    const float *bias = weight(d, at->down_bias);
-    r = rn_team_share(&d->team, rank, w->n, CUT);
-    rn_linear_range(&d->one, d->branch, w->n, &hidden, w, r.begin, r.end);
-    if (bias && r.begin < r.end)
-        d->one.k.bias_fwd(&d->one, d->branch + r.begin, w->n, bias + r.begin, batch,
-                          r.end - r.begin);
+    rn_linear_team(&d->one, &d->team, rank, d->branch, &hidden, down,
+                   weight(d, at->down_bias));
+    const size_t next = layer + 1;
+    ask_rows(d, rank, next < c->layers ? &at[1].mixer_norm : &d->m->at->norm);
     rn_team_wait(&d->team);
 }
 
@@ -266,19 +287,19 @@ static void walk(rn_decoder *d, int rank)
     const rn_norm_at *ended = NULL;
     for (size_t i = 0; i < c->layers; i++) {
         const rn_layer_at *l = &at->layers[i];
-        rn_operand in = branch_input(d, &l->mixer_matrix[0]);
-        between(d, rank, ended, &l->mixer_norm, &in);
+        const rn_matrix *w = &l->mixer_matrix[0];
+        rn_operand in = branch_input(d, w);
+        between(d, rank, ended, &l->mixer_norm, &in, w, w->n);
         mix(d, rank, i, &in);
         in = branch_input(d, &l->in_matrix);
-        between(d, rank, &l->mixer_norm, &l->ffn_norm, &in);
+        between(d, rank, &l->mixer_norm, &l->ffn_norm, &in, &l->in_matrix, c->ffn_width);
         feed_forward(d, rank, i, &in);
         ended = &l->ffn_norm;
     }
     const rn_matrix *w = &at->output_matrix;
     const rn_operand last = branch_input(d, w);
-    between(d, rank, ended, &at->norm, &last);
-    const rn_range r = rn_team_share(&d->team, rank, w->n, CUT);
-    rn_linear_range(&d->one, d->logits, w->n, &last, w, r.begin, r.end);
+    between(d, rank, ended, &at->norm, &last, w, w->n);
+    rn_linear_team(&d->one, &d->team, rank, d->logits, &last, w, NULL);
 }
 
 /* Takes over the step's sequences. */
