@@ -3,7 +3,7 @@
  * kernels/panels.h). Sums inside a block are exact integers; the blocks of an element are
  * added in order, so its bits depend on its row of `in` and of W alone, and are the same
  * with every instruction set. Few rows stream W from memory once; many go over slabs of
- * it that stay in the first-level cache. Included after simd_ISA.h and bytes_ISA.h.
+ * it that stay in the first two caches. Included after simd_ISA.h and bytes_ISA.h.
  */
 #ifndef RN_CPU_LINEAR_Q_SIMD_H
 #define RN_CPU_LINEAR_Q_SIMD_H
@@ -20,7 +20,7 @@ enum { PARTS = 16 / VW, VECS = WIDE * PARTS };
 enum { LINE = 64, BLOCK = 32 };
 /* Blocks in a slab of W, which rows that need more than one tile go over; bytes between
    what a single row multiplies and what it asks memory for. */
-enum { SLAB = 32, AHEAD = 8192 };
+enum { SLAB = 64, AHEAD = 8192 };
 
 typedef struct product {
     const rn_acts *in;
