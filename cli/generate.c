@@ -61,7 +61,8 @@ typedef struct generation {
     const cli_args *args;
     cli_model m;
     rn_session *session;
-    rn_stream *stream; /* NULL: ids only */
+    rn_detokenizer *detokenizer; /* this and stream are NULL: ids only */
+    rn_stream *stream;
     rn_sampling sampling;
     bool print_text, print_ids, flush_each;
     json_t *ids; /* with --json */
@@ -110,12 +111,11 @@ static int put_token(generation *g, int32_t id, rn_error *err)
         return cli_fail(err, "out of memory for the ids of --json");
     if (g->print_ids && !g->ids) return show_id(g, id, err);
     if (!g->stream) return CLI_DONE;
-    const void *bytes;
     const char *text;
-    size_t count, length;
-    rn_tokenizer_piece(g->m.tokenizer, id, &bytes, &count);
-    rn_status st =
-        rn_stream_put(g->stream, bytes, count, &text, &length, &g->stopped, err);
+    size_t length;
+    rn_status st = rn_detokenizer_put(g->detokenizer, id, &text, &length, err);
+    if (!st)
+        st = rn_stream_put(g->stream, text, length, &text, &length, &g->stopped, err);
     return st ? cli_code(st) : show(g, text, length, err);
 }
 
@@ -162,8 +162,14 @@ static int end_text(generation *g, rn_error *err)
     if (g->stream && !g->stopped) {
         const char *text;
         size_t length;
-        rn_status st = rn_stream_end(g->stream, &text, &length, err);
+        rn_status st = rn_detokenizer_end(g->detokenizer, &text, &length, err);
+        if (!st)
+            st = rn_stream_put(g->stream, text, length, &text, &length, &g->stopped, err);
         code = st ? cli_code(st) : show(g, text, length, err);
+        if (!code && !g->stopped) {
+            st = rn_stream_end(g->stream, &text, &length, err);
+            code = st ? cli_code(st) : show(g, text, length, err);
+        }
     }
     bool line = g->print_ids || isatty(STDOUT_FILENO);
     return code || g->ids || !line ? code : cli_write("\n", 1, err);
@@ -237,12 +243,15 @@ static int set_up(generation *g, rn_error *err)
     rn_status st = rn_session_create(&g->session, g->m.model, err);
     if (!st && g->m.tokenizer)
         st = rn_stream_create(&g->stream, stop->list, stop->count, err);
+    if (!st && g->stream)
+        st = rn_detokenizer_create(&g->detokenizer, g->m.tokenizer, true, err);
     return cli_code(st);
 }
 
 static void tear_down(generation *g)
 {
     rn_stream_free(g->stream);
+    rn_detokenizer_free(g->detokenizer);
     rn_session_free(g->session);
     cli_close_model(&g->m);
     json_decref(g->ids);

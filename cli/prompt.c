@@ -115,7 +115,7 @@ int cli_prompt_encode(const cli_args *args, const cli_model *m, cli_prompt *p,
 {
     if (cli_int(args, "ids")) return check_ids(args, p, m->info.vocab_size, err);
     if (m->tokenizer)
-        return cli_code(rn_tokenizer_encode(m->tokenizer, p->text, p->length, &p->ids,
+        return cli_code(rn_tokenizer_encode(m->tokenizer, p->text, p->length, 0, &p->ids,
                                             &p->count, err));
     return cli_fail(
         err,

@@ -28,7 +28,7 @@ if(NOT RN_SHARED)
     string(APPEND RN_DEPENDENCIES
            "find_dependency(OpenMP COMPONENTS C)\n"
            "find_dependency(PkgConfig)\n"
-           "pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)\n")
+           "pkg_check_modules(RN_PACKAGES REQUIRED IMPORTED_TARGET ${RN_PACKAGES})\n")
     if(RN_HAVE_DNNL)
         string(APPEND RN_DEPENDENCIES
                "list(PREPEND CMAKE_MODULE_PATH \"\${CMAKE_CURRENT_LIST_DIR}\")\n"
@@ -45,6 +45,8 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/retnetConfigVersion.cmake
 install(FILES ${PROJECT_BINARY_DIR}/retnetConfig.cmake
               ${PROJECT_BINARY_DIR}/retnetConfigVersion.cmake
         DESTINATION ${RN_CMAKE_DIR})
+
+list(JOIN RN_PACKAGES ", " RN_PC_REQUIRES)
 
 # pkg-config. Only an archive or only a shared library is installed: with the archive what it
 # needs is everybody's, with the shared library it is private.

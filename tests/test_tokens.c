@@ -33,26 +33,29 @@ static void bytes_are_ids(void **state)
     for (int i = 0; i < 256; i++) text[i] = (unsigned char)(255 - i);
     int32_t *ids;
     size_t count;
-    WORKS(rn_tokenizer_encode(bytes_of_text, text, 256, &ids, &count, err));
+    WORKS(rn_tokenizer_encode(bytes_of_text, text, 256, 0, &ids, &count, err));
     assert_int_equal(count, 256);
     for (int i = 0; i < 256; i++) {
-        const void *piece;
+        char *piece;
         size_t length;
         assert_int_equal(ids[i], 255 - i);
-        rn_tokenizer_piece(bytes_of_text, ids[i], &piece, &length);
+        WORKS(rn_tokenizer_decode(bytes_of_text, ids + i, 1, true, &piece, &length, err));
         assert_int_equal(length, 1);
-        assert_int_equal(*(const unsigned char *)piece, 255 - i);
+        assert_int_equal((unsigned char)piece[0], 255 - i);
+        free(piece);
     }
     free(ids);
-    WORKS(rn_tokenizer_encode(bytes_of_text, "", 0, &ids, &count, err));
+    WORKS(rn_tokenizer_encode(bytes_of_text, "", 0, 0, &ids, &count, err));
     assert_int_equal(count, 0);
     free(ids);
     static const int32_t outside[] = {-1, 256, INT32_MAX, INT32_MIN};
     for (size_t i = 0; i < COUNT(outside); i++) {
-        const void *piece;
+        char *piece;
         size_t length = 7;
-        rn_tokenizer_piece(bytes_of_text, outside[i], &piece, &length);
+        WORKS(rn_tokenizer_decode(bytes_of_text, outside + i, 1, true, &piece, &length,
+                                  err));
         assert_int_equal(length, 0);
+        free(piece);
     }
     rn_tokenizer_free(NULL);
 }

@@ -16,6 +16,12 @@ build cmake           command cmake
 build ninja-build     command ninja
 build pkg-config      command pkg-config
 build libjansson-dev  library jansson
+build libpcre2-dev    library libpcre2-8
+build libutf8proc-dev library libutf8proc
+build libzstd-dev     library libzstd
+build libprotobuf-c-dev library libprotobuf-c
+build protobuf-c-compiler command protoc-c
+build libedit-dev     library libedit
 build ?libdnnl-dev    header dnnl.h
 check clang           command clang
 check libomp-dev      clang -fopenmp

@@ -1,10 +1,8 @@
-/*
- * Text and tokens: the tokenizer, and token files that are read through a memory map.
- */
+/* Token files, which are read through a memory map, and how text becomes one. */
 #ifndef RETNET_DATA_H
 #define RETNET_DATA_H
 
-#include "retnet/status.h"
+#include "retnet/tokenizer.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -12,25 +10,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-typedef struct rn_tokenizer rn_tokenizer;
-
-/** name: "byte" (256 ids, one a byte). RN_EUNSUPPORTED for other kinds, RN_ENOTFOUND for
-   a file that is not there. */
-rn_status rn_tokenizer_open(rn_tokenizer **out, const char *name, rn_error *err);
-void rn_tokenizer_free(rn_tokenizer *t);
-
-/** Number of ids. */
-size_t rn_tokenizer_vocab(const rn_tokenizer *t);
-
-/** Ids of `length` bytes of text, *ids freed with free(). Any bytes are accepted. */
-rn_status rn_tokenizer_encode(const rn_tokenizer *t, const void *text, size_t length,
-                              int32_t **ids, size_t *count, rn_error *err);
-
-/** The bytes that one id stands for: *bytes (owned by the tokenizer), *length; an id
-   outside the vocabulary gives none. */
-void rn_tokenizer_piece(const rn_tokenizer *t, int32_t id, const void **bytes,
-                        size_t *length);
 
 /** A sequence of token ids, read in place from a mapped file. */
 typedef struct rn_tokens rn_tokens;

@@ -4,6 +4,7 @@
 
 #include "retnet/bench.h"
 #include "retnet/data.h"
+#include "retnet/convert.h"
 #include "retnet/eval.h"
 #include "retnet/exec.h"
 #include "retnet/file.h"
@@ -12,6 +13,7 @@
 #include "retnet/retention.h"
 #include "retnet/session.h"
 #include "retnet/status.h"
+#include "retnet/tokenizer.h"
 #include "retnet/train.h"
 #include "retnet/types.h"
 

@@ -137,7 +137,8 @@ static rn_status append_text(build *b, const rn_map *map, rn_error *err)
     for (size_t at = 0; !st && at < map->size; at += piece) {
         size_t length = map->size - at < piece ? map->size - at : piece, count;
         int32_t *ids;
-        st = rn_tokenizer_encode(b->tokenizer, map->data + at, length, &ids, &count, err);
+        st = rn_tokenizer_encode(b->tokenizer, map->data + at, length, 0, &ids, &count,
+                                 err);
         if (st) break;
         st = rn_shard_writer_put(b->writer, ids, count, err);
         free(ids);

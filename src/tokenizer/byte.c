@@ -41,9 +41,10 @@ static size_t vocab(const rn_tokenizer *t)
 }
 
 static rn_status encode(const rn_tokenizer *t, const void *text, size_t length,
-                        int32_t **ids, size_t *count, rn_error *err)
+                        unsigned flags, int32_t **ids, size_t *count, rn_error *err)
 {
     (void)t;
+    (void)flags;
     size_t bytes;
     if (!rn_mul_size(&bytes, length, sizeof **ids))
         return rn_fail_memory(err, "token ids", length);

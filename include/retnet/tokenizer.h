@@ -1,0 +1,76 @@
+/* Tokenizers: text to token ids and back. */
+#ifndef RETNET_TOKENIZER_H
+#define RETNET_TOKENIZER_H
+
+#include "retnet/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** May be used by several threads at once. */
+typedef struct rn_tokenizer rn_tokenizer;
+
+/**
+ * name: "byte" (256 ids, one a byte), or a tokenizer.json of Hugging Face's layout, or a
+ * folder that has one. RN_ENOTFOUND for a file that is not there, RN_EFORMAT or
+ * RN_EUNSUPPORTED for one that is damaged or asks for what is not supported: the message
+ * names the file and the field.
+ */
+rn_status rn_tokenizer_open(rn_tokenizer **out, const char *name, rn_error *err);
+void rn_tokenizer_free(rn_tokenizer *t);
+
+/** One more than the largest id. */
+size_t rn_tokenizer_vocab(const rn_tokenizer *t);
+
+/** How text is encoded; flags that may be joined. */
+enum {
+    RN_ENCODE_SPECIAL = 1, /**< with the ids that the post-processor puts around a text */
+    RN_ENCODE_PLAIN = 2    /**< the text of a special token is text like any other */
+};
+
+/** Ids of `length` bytes of text, *ids freed with free(). Any bytes are accepted. */
+rn_status rn_tokenizer_encode(const rn_tokenizer *t, const void *text, size_t length,
+                              unsigned flags, int32_t **ids, size_t *count,
+                              rn_error *err);
+
+/** The text of ids, *text freed with free(), ended by a 0 that *length does not count.
+    Ids that no token has are skipped, special tokens too where skip_special. */
+rn_status rn_tokenizer_decode(const rn_tokenizer *t, const int32_t *ids, size_t count,
+                              bool skip_special, char **text, size_t *length,
+                              rn_error *err);
+
+/** The token with exactly this content, as the vocabulary spells it, or -1. */
+int32_t rn_tokenizer_find_id(const rn_tokenizer *t, const char *content, size_t length);
+
+/** The id that ends a text or document, or -1: eos_token of a tokenizer_config.json
+   beside the tokenizer.json, else the first of the usual names that is a special token.
+ */
+int32_t rn_tokenizer_end_id(const rn_tokenizer *t);
+
+/**
+ * Decoding id by id: what comes out, joined, is the text that rn_tokenizer_decode gives
+ * for all ids at once. Text comes out as soon as no later id can change it, so it may
+ * hold back the bytes of an unfinished character.
+ */
+typedef struct rn_detokenizer rn_detokenizer;
+rn_status rn_detokenizer_create(rn_detokenizer **out, const rn_tokenizer *t,
+                                bool skip_special, rn_error *err);
+void rn_detokenizer_free(rn_detokenizer *d);
+
+/** *text is owned by the detokenizer and valid until the next call. */
+rn_status rn_detokenizer_put(rn_detokenizer *d, int32_t id, const char **text,
+                             size_t *length, rn_error *err);
+
+/** What was held back. */
+rn_status rn_detokenizer_end(rn_detokenizer *d, const char **text, size_t *length,
+                             rn_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
