@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 BUILD := tools/build.sh
 
-.PHONY: all demo check bench speed format asan tsan install clean help
+.PHONY: all demo check bench speed format asan tsan fuzz install clean help
 
 all: ## release build, program at build/release/retnet
 	@tools/setup.sh build
@@ -32,6 +32,10 @@ asan: ## tests under the address and undefined behaviour sanitizers
 tsan: ## tests under the thread sanitizer
 	@tools/setup.sh check
 	@$(BUILD) tsan --test
+
+fuzz: ## every parser against hostile bytes, a minute each (SECONDS_EACH=n, ONLY=name)
+	@tools/setup.sh check
+	@tools/fuzz.sh
 
 install: all ## install into PREFIX (default /usr/local), below DESTDIR if that is set
 	@cmake --install build/release --prefix $(PREFIX)

@@ -8,7 +8,7 @@ if [ -z "$tool" ] || ! "$tool" --version | grep -q 'version 14\.'; then
     echo "format: left out, clang-format 14 is not here"
     exit 0
 fi
-mapfile -t files < <(find include src cli bench examples tests -name '*.[ch]' | sort)
+mapfile -t files < <(find include src cli bench examples tests fuzz -name '*.[ch]' | sort)
 case ${1:-} in
 --check)
     "$tool" --dry-run -Werror "${files[@]}"
