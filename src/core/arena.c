@@ -7,8 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define HUGE_PAGE     ((size_t)2 << 20)
-#define RELEASE_BYTES ((size_t)8 << 20) /* less is not worth giving back */
+#define HUGE_PAGE ((size_t)2 << 20)
 
 void *rn_carve(rn_carver *c, size_t count, size_t size)
 {
@@ -56,14 +55,13 @@ rn_status rn_block_alloc(void **out, size_t bytes, const char *what, rn_error *e
 }
 
 /* Whole huge pages only: the system fills up partly used ones in its own time, and memory
-   would seem to grow. */
-void rn_block_release(void *block, size_t from, size_t to)
+   would seem to grow. A block that has one ends with one. */
+void rn_block_release(void *block, size_t from, size_t bytes)
 {
-    const uintptr_t base = (uintptr_t)block;
-    const uintptr_t begin = (base + from + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-    const uintptr_t end = (base + to) / HUGE_PAGE * HUGE_PAGE;
-    if (!block || to - from < RELEASE_BYTES || begin >= end) return;
-    madvise((void *)begin, end - begin, MADV_DONTNEED);
+    if (!block || bytes < HUGE_PAGE) return;
+    const size_t begin = (from + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    const size_t end = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    if (begin < end) madvise((char *)block + begin, end - begin, MADV_DONTNEED);
 }
 
 void rn_block_free(void *block)

@@ -54,8 +54,8 @@ rn_status rn_carve_total(const rn_carver *c, const char *what, size_t *bytes,
 rn_status rn_block_alloc(void **out, size_t bytes, const char *what, rn_error *err);
 void rn_block_free(void *block);
 
-/* Gives memory in bytes from .. to-1 of a block back to the system until it is written
-   again, where there is much of it: contents become zeros or stay. */
-void rn_block_release(void *block, size_t from, size_t to);
+/* Gives the memory of a block of `bytes` behind its first `from` back to the system until
+   it is written again, where there is much of it: contents become zeros or stay. */
+void rn_block_release(void *block, size_t from, size_t bytes);
 
 #endif

@@ -42,6 +42,12 @@ rn_status rn_exec_reserve_acts(rn_exec *x, size_t bytes, rn_error *err)
     return RN_OK;
 }
 
+void rn_exec_rest(rn_exec *x)
+{
+    rn_block_release(x->scratch, 0, x->scratch_bytes * (size_t)x->threads);
+    rn_block_release(x->acts, 0, x->acts_bytes);
+}
+
 void *rn_exec_scratch(const rn_exec *x)
 {
     return x->scratch + (size_t)omp_get_thread_num() * x->scratch_bytes;

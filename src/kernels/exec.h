@@ -39,6 +39,9 @@ rn_status rn_exec_reserve(rn_exec *x, size_t bytes, rn_error *err);
 /* The same for x->acts. */
 rn_status rn_exec_reserve_acts(rn_exec *x, size_t bytes, rn_error *err);
 
+/* Gives the memory of both back to the system until they are used again. */
+void rn_exec_rest(rn_exec *x);
+
 /* The dense product that the handle's precision asks for. */
 static inline rn_gemm_fn rn_exec_gemm(const rn_exec *x)
 {

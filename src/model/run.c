@@ -174,6 +174,7 @@ void rn_run_rest(rn_run *run)
 {
     if (run->rested) return;
     rn_block_release(run->block, run->tables, run->bytes);
+    rn_exec_rest(run->m->x);
     run->prepared = false; /* the rotation tables are gone */
     run->rested = true;
 }
