@@ -4,6 +4,7 @@
 
 #include "train_fixture.h"
 
+#include <math.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -19,8 +20,12 @@ typedef struct job {
     uint64_t kill;  /* alike, by SIGKILL */
     uint64_t limit; /* bytes that a file may have from the first callback on; 0: any */
     uint64_t saves; /* checkpoints reported */
-    uint64_t calls;
+    uint64_t calls, skipped, samples;
     double last_lr;
+    double first_val;      /* before the first step */
+    const char *init;      /* a checkpoint, or NULL: the tiny model */
+    rn_model *model;       /* while it runs */
+    uint64_t poison, heal; /* the steps from poison + 1 to heal have no finite gradient */
 } job;
 
 static inline job new_job(const char *folder, const char *out)
@@ -36,12 +41,21 @@ static inline job new_job(const char *folder, const char *out)
 static inline void on_progress(void *user, const rn_train_progress *p, bool *stop)
 {
     job *j = user;
-    j->calls++;
+    if (!j->calls++) j->first_val = p->val_loss;
+    j->skipped = p->skipped;
+    j->samples += p->sample != NULL;
     j->saves += p->checkpoint != NULL;
     j->last_lr = p->lr;
     if (j->limit && j->calls == 1) {
         signal(SIGXFSZ, SIG_IGN);
         setrlimit(RLIMIT_FSIZE, &(struct rlimit){j->limit, RLIM_INFINITY});
+    }
+    if (j->heal && (p->step == j->poison || p->step == j->heal)) {
+        float *weight = rn_model_tensor_at(j->model, 0).data;
+        if (p->step == j->poison)
+            for (size_t i = 0; i < VOCAB * 16; i++) weight[i] = NAN;
+        else
+            for (size_t i = 0; i < VOCAB * 16; i++) weight[i] = 0.01f * (float)(i % 7);
     }
     if (j->kill && p->step == j->kill) raise(SIGKILL);
     if (j->stop && p->step == j->stop) *stop = true;
@@ -52,7 +66,10 @@ static inline void on_progress(void *user, const rn_train_progress *p, bool *sto
 static inline rn_status run_job(job *j, rn_train_result *result, rn_error *err)
 {
     rn_exec *x = open_exec(1);
-    rn_model *model = tiny_model(x, 1, j->dropout);
+    rn_model *model = NULL;
+    if (j->init) OK(rn_model_open(&model, x, j->init, &err_));
+    else model = tiny_model(x, 1, j->dropout);
+    j->model = model;
     rn_tokens *data = make_tokens(j->folder, "train", TRAIN_TOKENS, 3);
     rn_tokens *val = make_tokens(j->folder, "val", VAL_TOKENS, 4);
     char *out = path_in(j->folder, j->out);

@@ -8,10 +8,11 @@
 #include <string.h>
 
 const char *const rn_companions[RN_COMPANIONS] = {
-    "tokenizer.json",    "tokenizer_config.json",
-    "tokenizer.model",   "vocab.json",
-    "merges.txt",        "special_tokens_map.json",
-    "added_tokens.json", "generation_config.json"};
+    "tokenizer.json",     "tokenizer_config.json",
+    "tokenizer.model",    "vocab.json",
+    "merges.txt",         "special_tokens_map.json",
+    "added_tokens.json",  "generation_config.json",
+    "chat_template.jinja"};
 
 /* The folder of a model that is given as a folder or as a file in one. */
 static char *folder_of(const char *path)

@@ -180,7 +180,7 @@ rn_status rn_samples_take(rn_samples *s, uint64_t step, const char **text, rn_er
 /* ---- companions.c ---- */
 
 /* Files beside a model that belong to it: its tokenizer and settings of generation. */
-enum { RN_COMPANIONS = 8 };
+enum { RN_COMPANIONS = 9 };
 extern const char *const rn_companions[RN_COMPANIONS];
 
 /* Copies those of the model `from` (a folder or a file in one) into the folder `to`. */
