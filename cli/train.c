@@ -33,7 +33,9 @@ static const cli_option data_options[] = {
      .min = 0, .max = 0.9,
      .help = "without --val: the last part of the data that validates; 0 is none"},
     {.name = "tokenizer", .kind = CLI_TEXT, .metavar = "byte|FILE", .fallback = "byte",
-     .complete = CLI_FILES, .help = "how text becomes tokens"},
+     .complete = CLI_FILES,
+     .help = "how text becomes tokens; without it the tokenizer.json beside the model of "
+             "--init or in --out, where there is one"},
     {.name = "out", .letter = 'o', .kind = CLI_TEXT, .metavar = "DIR",
      .complete = CLI_FOLDERS,
      .help = "folder of the result: model, checkpoints, tokens, metrics.jsonl, "
@@ -487,13 +489,26 @@ static int train(training *t, rn_error *err)
     return code ? code : cli_code(st);
 }
 
+/* The tokenizer of the model that is continued, where that has one of its own. */
+static int open_tokenizer(training *t, rn_error *err)
+{
+    const char *name = cli_text(t->args, "tokenizer");
+    const char *model = t->continues ? t->out : cli_text(t->args, "init");
+    if (cli_given(t->args, "tokenizer") || !model)
+        return cli_code(rn_tokenizer_open(&t->tokenizer, name, err));
+    char *own = cli_join(model, "tokenizer.json");
+    if (!own) return cli_fail(err, "out of memory for a path");
+    if (access(own, F_OK) == 0) name = own;
+    int code = cli_code(rn_tokenizer_open(&t->tokenizer, name, err));
+    free(own);
+    return code;
+}
+
 static int prepare(training *t, rn_error *err)
 {
     bool bf16 = !strcmp(cli_text(t->args, "type"), "bf16");
     int code = cli_open_exec_as(t->args, bf16, &t->x, err);
-    if (!code)
-        code = cli_code(
-            rn_tokenizer_open(&t->tokenizer, cli_text(t->args, "tokenizer"), err));
+    if (!code) code = open_tokenizer(t, err);
     if (!code) code = open_model(t, err);
     if (!code) code = open_tokens(t, err);
     return !code && cli_interrupted() ? CLI_INTERRUPTED : code;
