@@ -126,6 +126,22 @@ static void best_stays(void **state)
     remove_folder(folder);
 }
 
+/* The model that a run begins with has no checkpoint: the best is one after a step, even
+   where all are worse than that. */
+static void best_is_a_checkpoint(void **state)
+{
+    (void)state;
+    char *folder = new_folder();
+    job j = worsening_job(folder, "a");
+    j.o.train.lr = 3;
+    j.o.train.warmup = 0;
+    rn_train_result r = must_run(&j);
+    print_message("%.4f before, then %.4f at best\n", j.first_val, r.best_val_loss);
+    assert_true(r.best_step > 0 && r.best_val_loss > j.first_val);
+    assert_true(fabs(loss_of_best(folder, "a") - r.best_val_loss) < 1e-5);
+    remove_folder(folder);
+}
+
 static int child(const char *folder)
 {
     job j = worsening_job(folder, "b");
@@ -316,6 +332,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(newest_stay),
         cmocka_unit_test(halves_do_not_count),
         cmocka_unit_test(best_stays),
+        cmocka_unit_test(best_is_a_checkpoint),
         cmocka_unit_test(killed_runs_keep_the_best),
         cmocka_unit_test(best_is_put_right),
         cmocka_unit_test(foreign_best_is_kept),
