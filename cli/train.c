@@ -117,8 +117,8 @@ static const cli_option record_options[] = {
      .max = 0x1p53, .help = "steps between evaluations; 0 is only at the end"},
     {.name = "save-every", .kind = CLI_INT, .metavar = "N", .fallback = "500", .min = 0,
      .max = 0x1p53,
-     .help = "steps between checkpoints; 0 is only at the end and where the validation "
-             "loss is the best so far, which --out/best then links to"},
+     .help = "steps between checkpoints; 0 is only at the end. Where the validation loss "
+             "is the best so far there is one too, and --out/best links to it"},
     {.name = "keep", .kind = CLI_INT, .metavar = "N", .fallback = "1", .min = 0,
      .max = 1000000,
      .help = "keep the newest N checkpoints, --out/step-..., besides the best; the "

@@ -135,16 +135,17 @@ static void nap(void)
     nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
 }
 
-static void test_interrupted_training(void **state)
+static void check_interrupted(const char *name, int number)
 {
-    (void)state;
-    const char *out = in_scratch("d");
+    const char *out = in_scratch(name);
+    char metrics[40];
+    snprintf(metrics, sizeof metrics, "%s/metrics.jsonl", name);
     pid_t pid = child_start(ARGV("train", "--data", in_scratch("text"), "--out", out,
                                  TINY, TINY_STEPS, "--json", "--steps", "1000000",
                                  "--eval-every", "2", "--val-fraction", "0.05"),
                             NULL, CHILD_FILE);
-    for (int i = 0; i < 2000 && lines_of(in_scratch("d/metrics.jsonl")) < 4; i++) nap();
-    assert_int_equal(kill(pid, SIGINT), 0);
+    for (int i = 0; i < 2000 && lines_of(in_scratch(metrics)) < 4; i++) nap();
+    assert_int_equal(kill(pid, number), 0);
     child c = child_wait(pid, CHILD_FILE);
     assert_int_equal(c.code, 130);
     json_t *o = child_json(&c);
@@ -160,6 +161,13 @@ static void test_interrupted_training(void **state)
     o = done_json(&c);
     assert_true(json_number(o, "steps") == steps + 2);
     json_decref(o);
+}
+
+static void test_interrupted_training(void **state)
+{
+    (void)state;
+    check_interrupted("d", SIGINT);
+    check_interrupted("d1", SIGTERM);
 }
 
 /* Text for people; progress in a pipe is at most one line every ten seconds. */
