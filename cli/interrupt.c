@@ -12,6 +12,7 @@ static volatile sig_atomic_t interrupted;
 static void remember(int signal_number)
 {
     (void)signal_number;
+    if (interrupted) _exit(CLI_INTERRUPTED);
     interrupted = 1;
 }
 

@@ -5,7 +5,9 @@
 
 #include <stdbool.h>
 
-/* From now on the signals are remembered for cli_interrupted. */
+/* From now on the first signal is remembered for cli_interrupted; a second one ends the
+   program at once with exit code 130. Files take their names whole, so that nothing is
+   left half-written under one. */
 void cli_interrupt_remember(void);
 
 /* From now on they end the program with exit code 130; at once when one came already. */

@@ -5,7 +5,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include "commands.h"
 #include "interrupt.h"
-#include "keep.h"
 #include "open.h"
 #include "output.h"
 #include "progress.h"
@@ -20,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const schedules[] = {"linear", "cosine", "constant", NULL};
+static const char *const schedules[] = {"linear", "cosine", "constant", "wsd", NULL};
 static const char *const types[] = {"f32", "bf16", NULL};
 static const char *const train_forms[] = {"chunkwise", "parallel", NULL};
 
@@ -34,25 +33,31 @@ static const cli_option data_options[] = {
      .min = 0, .max = 0.9,
      .help = "without --val: the last part of the data that validates; 0 is none"},
     {.name = "tokenizer", .kind = CLI_TEXT, .metavar = "byte|FILE", .fallback = "byte",
-     .complete = CLI_FILES, .help = "how text becomes tokens"},
+     .complete = CLI_FILES,
+     .help = "how text becomes tokens; without it the tokenizer.json beside the model of "
+             "--init or in --out, where there is one"},
     {.name = "out", .letter = 'o', .kind = CLI_TEXT, .metavar = "DIR",
      .complete = CLI_FOLDERS,
-     .help = "folder of the result: model, checkpoints, tokens, metrics.jsonl"},
+     .help = "folder of the result: model, checkpoints, tokens, metrics.jsonl, "
+             "TensorBoard's event files"},
     {.name = "resume", .kind = CLI_FLAG,
      .help = "continue what is in --out, or start anew where nothing is there; data, "
              "model and the options that shape the numbers must be the same, but with "
-             "--schedule constant --steps and --max-minutes may change"},
+             "--schedule constant --steps and --max-minutes may change, with wsd --steps "
+             "while the rate does not fall yet"},
 };
 
 static const cli_option model_options[] = {
     {.name = "init", .kind = CLI_TEXT, .metavar = "MODEL", .complete = CLI_FILES,
-     .help = "begin with the weights of this model"},
+     .help = "begin with the weights of this model, in any layout that can be opened; "
+             "its tokenizer and side files are copied into --out"},
     {.name = "preset", .kind = CLI_CHOICE, .metavar = "NAME", .words = rn_preset_name,
      .shown = "nano", .help = "a new model in this shape (see retnet info --presets)"},
     {.name = "config", .kind = CLI_TEXT, .metavar = "FILE", .complete = CLI_FILES,
      .help = "a new model in the shape of a config.json in any dialect"},
     {.name = "set", .kind = CLI_LIST, .metavar = "KEY=VALUE",
-     .help = "change one key of the config; may be given several times"},
+     .help = "change one key of the config; may be given several times; with --init only "
+             "keys that change no shape, such as dropout"},
     {.name = "dropout", .kind = CLI_REAL, .metavar = "P", .shown = "the config's",
      .min = 0, .max = 0.95, .help = "probability that an activation is dropped"},
 };
@@ -92,7 +97,11 @@ static const cli_option optimizer_options[] = {
     {.name = "warmup", .kind = CLI_INT, .metavar = "N", .fallback = "100", .min = 0,
      .max = 0x1p53, .help = "steps in which the rate rises to its peak"},
     {.name = "schedule", .kind = CLI_CHOICE, .choices = schedules, .fallback = "linear",
-     .help = "how the rate falls after the warm-up"},
+     .help = "how the rate falls after the warm-up; wsd holds it and falls at the end"},
+    {.name = "decay-fraction", .kind = CLI_REAL, .metavar = "X", .fallback = "0.2",
+     .min = 1e-6, .max = 1,
+     .help = "with wsd: the last part of the run, in which the rate falls to --min-lr on "
+             "a line"},
     {.name = "weight-decay", .kind = CLI_REAL, .metavar = "X", .fallback = "0.05",
      .min = 0, .max = 1000, .help = "AdamW decay of matrices"},
     {.name = "beta1", .kind = CLI_REAL, .metavar = "X", .fallback = "0.9", .min = 0,
@@ -107,9 +116,21 @@ static const cli_option record_options[] = {
     {.name = "eval-every", .kind = CLI_INT, .metavar = "N", .fallback = "500", .min = 0,
      .max = 0x1p53, .help = "steps between evaluations; 0 is only at the end"},
     {.name = "save-every", .kind = CLI_INT, .metavar = "N", .fallback = "500", .min = 0,
-     .max = 0x1p53, .help = "steps between checkpoints; 0 is only at the end"},
-    {.name = "keep", .kind = CLI_INT, .metavar = "N", .fallback = "0", .min = 0,
-     .max = 1000000, .help = "keep the models of the last N checkpoints in --out/keep"},
+     .max = 0x1p53,
+     .help = "steps between checkpoints; 0 is only at the end. Where the validation loss "
+             "is the best so far there is one too, and --out/best links to it"},
+    {.name = "keep", .kind = CLI_INT, .metavar = "N", .fallback = "1", .min = 0,
+     .max = 1000000,
+     .help = "keep the newest N checkpoints, --out/step-..., besides the best; the "
+             "latest is always kept"},
+    {.name = "sample-every", .kind = CLI_INT, .metavar = "N", .fallback = "0", .min = 0,
+     .max = 0x1p53, .help = "steps between sample texts; 0 is none"},
+    {.name = "sample-prompt", .kind = CLI_TEXT, .metavar = "TEXT",
+     .shown = "the beginning of a document", .help = "what a sample begins with"},
+    {.name = "sample-tokens", .kind = CLI_INT, .metavar = "N", .fallback = "100",
+     .min = 1, .max = 1000000, .unit = "tokens", .help = "length of a sample"},
+    {.name = "no-tensorboard", .kind = CLI_FLAG,
+     .help = "write no event files for TensorBoard"},
 };
 /* clang-format on */
 
@@ -132,17 +153,14 @@ typedef struct training {
     rn_tokens *all, *data, *val; /* data and val may be slices of all */
     cli_progress progress;
     double val_loss, val_bits; /* of the latest evaluation, NaN before */
-    int keep_code;             /* of --keep, which fails inside the callback */
-    rn_error *err;
 } training;
 
 static int check_model_options(const cli_args *args, rn_error *err)
 {
     bool init = cli_given(args, "init"), preset = cli_given(args, "preset");
-    bool config = cli_given(args, "config"), set = cli_given(args, "set");
+    bool config = cli_given(args, "config");
     if (init + preset + config > 1)
         return cli_usage(err, "only one of --init, --preset and --config can be given");
-    if (init && set) return cli_usage(err, "--set: cannot change the model of --init");
     return CLI_DONE;
 }
 
@@ -157,6 +175,8 @@ static int check_options(const cli_args *args, rn_error *err)
                          cli_real(args, "lr"));
     if (cli_given(args, "chunk") && cli_int(args, "form") != RN_FORM_CHUNKWISE)
         return cli_usage(err, "--chunk: only with --form chunkwise");
+    if (cli_given(args, "decay-fraction") && cli_int(args, "schedule") != RN_SCHEDULE_WSD)
+        return cli_usage(err, "--decay-fraction: only with --schedule wsd");
     return check_model_options(args, err);
 }
 
@@ -225,6 +245,17 @@ static int open_checkpoint(training *t, rn_error *err)
     return cli_code(st);
 }
 
+/* A model that there is, with --set on what its tensors do not depend on. */
+static int open_init(training *t, const char *path, rn_error *err)
+{
+    const cli_value *set = cli_get(t->args, "set");
+    int code = cli_code(rn_model_open(&t->model, t->x, path, err));
+    if (code || !set->count) return code;
+    rn_error why;
+    if (!rn_model_set(t->model, set->list, set->count, &why)) return CLI_DONE;
+    return cli_usage(err, "--set: %s", why.message);
+}
+
 /* A resumed run without model options takes the model from the checkpoint; with them the
    library compares the config. */
 static int open_model(training *t, rn_error *err)
@@ -234,7 +265,7 @@ static int open_model(training *t, rn_error *err)
     const char *init = cli_text(t->args, "init");
     int code;
     if (t->continues && !shape) code = open_checkpoint(t, err);
-    else if (init) code = cli_code(rn_model_open(&t->model, t->x, init, err));
+    else if (init) code = open_init(t, init, err);
     else code = create_model(t, err);
     if (code) return code;
     const char *config = cli_text(t->args, "config");
@@ -244,7 +275,7 @@ static int open_model(training *t, rn_error *err)
     rn_model_info info;
     rn_model_info_get(t->model, &info);
     size_t ids = rn_tokenizer_vocab(t->tokenizer);
-    if (ids == info.vocab_size) return CLI_DONE;
+    if (ids == info.vocab_size || (init && ids < info.vocab_size)) return CLI_DONE;
     return cli_usage(err,
                      "--tokenizer: %s has %zu ids, but the model's vocab_size is %zu",
                      cli_text(t->args, "tokenizer"), ids, info.vocab_size);
@@ -284,7 +315,6 @@ static rn_status on_accepted(void *user, rn_error *err)
     if (code) return RN_EIO;
     cli_tokens_sweep(t->out);
     cli_progress_clear(&t->progress);
-    cli_keep_clean(t->args, t->out, cli_int(t->args, "keep") > 0);
     return RN_OK;
 }
 
@@ -303,7 +333,7 @@ static void drop_files(training *t)
 
 static void show_progress(training *t, const rn_train_progress *p)
 {
-    char step[56], val[64] = "", rate[24], eta[24];
+    char step[56], val[64] = "", rate[24], eta[24], skipped[40] = "";
     if (!cli_progress_due(&t->progress)) return;
     if (p->steps) snprintf(step, sizeof step, "%" PRIu64 "/%" PRIu64, p->step, p->steps);
     else snprintf(step, sizeof step, "%" PRIu64, p->step);
@@ -317,22 +347,36 @@ static void show_progress(training *t, const rn_train_progress *p)
     }
     if (p->eta < 0) snprintf(eta, sizeof eta, "?");
     else cli_duration(eta, p->eta);
-    cli_progress_show(&t->progress, "step %s  loss %.4f%s  %s tokens/s  ETA %s", step,
-                      p->smooth_loss, val, cli_short(rate, p->tokens_per_second), eta);
+    if (p->skipped) snprintf(skipped, sizeof skipped, "  skipped %" PRIu64, p->skipped);
+    cli_progress_show(&t->progress, "step %s  loss %.4f%s%s  %s tokens/s  ETA %s", step,
+                      p->smooth_loss, val, skipped, cli_short(rate, p->tokens_per_second),
+                      eta);
+}
+
+/* On standard error with the progress; control characters other than a line's end become
+   '?'. C1 controls are the bytes C2 80 .. C2 9F. */
+static void show_sample(training *t, uint64_t step, const char *text)
+{
+    if (t->progress.quiet) return;
+    cli_progress_clear(&t->progress);
+    fprintf(stderr, "sample at step %" PRIu64 ":\n", step);
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+        bool c1 = *c == 0xc2 && c[1] < 0xa0;
+        bool control = (*c < 0x20 && *c != '\n' && *c != '\t') || *c == 0x7f;
+        fputc(control || c1 ? '?' : *c, stderr);
+        if (c1) c++;
+    }
+    fputc('\n', stderr);
 }
 
 static void on_progress(void *user, const rn_train_progress *p, bool *stop)
 {
     training *t = user;
-    size_t keep = (size_t)cli_int(t->args, "keep");
     if (p->evaluated) {
         t->val_loss = p->val_loss;
         t->val_bits = p->val_bits_per_byte;
     }
-    if (p->checkpoint && keep) {
-        t->keep_code = cli_keep_model(t->model, t->out, p->step, keep, t->err);
-        if (t->keep_code) *stop = true;
-    }
+    if (p->sample) show_sample(t, p->step, p->sample);
     show_progress(t, p);
     if (cli_interrupted()) *stop = true;
 }
@@ -349,6 +393,7 @@ static rn_train_options train_options(const cli_args *args)
     o.min_lr = cli_given(args, "min-lr") ? cli_real(args, "min-lr") : o.lr / 10;
     o.warmup = (uint64_t)cli_int(args, "warmup");
     o.schedule = (rn_schedule)cli_int(args, "schedule");
+    o.decay = cli_real(args, "decay-fraction");
     o.beta1 = cli_real(args, "beta1");
     o.beta2 = cli_real(args, "beta2");
     o.weight_decay = cli_real(args, "weight-decay");
@@ -367,7 +412,7 @@ static int print_json(const training *t, const rn_train_result *r, bool stopped,
     rn_model_info info;
     rn_model_info_get(t->model, &info);
     json_t *object = json_pack(
-        "{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:I, s:b}", "steps",
+        "{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:I, s:b, s:I}", "steps",
         (json_int_t)r->steps, "tokens", (json_int_t)r->tokens, "train_loss",
         cli_json_real(r->train_loss), "val_loss", cli_json_real(r->val_loss),
         "val_bits_per_byte", cli_json_real(r->val_bits_per_byte), "best_val_loss",
@@ -376,7 +421,7 @@ static int print_json(const training *t, const rn_train_result *r, bool stopped,
         cli_json_real(r->tokens_per_second), "seconds", cli_json_real(r->seconds),
         "skipped_steps", (json_int_t)r->skipped_steps, "checkpoint",
         cli_json_text(r->checkpoint), "parameters", (json_int_t)info.parameters,
-        "interrupted", stopped);
+        "interrupted", stopped, "best_step", (json_int_t)r->best_step);
     return cli_print_json(object, err);
 }
 
@@ -390,6 +435,9 @@ static int print_result(const training *t, const rn_train_result *r, bool stoppe
     if (isfinite(r->train_loss))
         cli_line("training loss", "%.4f nats a token", r->train_loss);
     if (isfinite(r->val_loss)) cli_line("validation loss", "%.4f", r->val_loss);
+    if (r->best_step)
+        cli_line("best", "%.4f at step %" PRIu64 ", %s/best", r->best_val_loss,
+                 r->best_step, r->checkpoint);
     if (isfinite(r->val_bits_per_byte) && isfinite(r->first_val_bits_per_byte))
         cli_line("bits per byte", "%.4f before, %.4f after", r->first_val_bits_per_byte,
                  r->val_bits_per_byte);
@@ -402,25 +450,37 @@ static int print_result(const training *t, const rn_train_result *r, bool stoppe
     return CLI_DONE;
 }
 
+static rn_train_samples samples_of(const training *t)
+{
+    return (rn_train_samples){.every = (uint64_t)cli_int(t->args, "sample-every"),
+                              .tokenizer = t->tokenizer,
+                              .prompt = cli_text(t->args, "sample-prompt"),
+                              .tokens = (size_t)cli_int(t->args, "sample-tokens")};
+}
+
 static int train(training *t, rn_error *err)
 {
     const cli_args *args = t->args;
     rn_train_result result;
-    rn_train_run_options options = {.train = train_options(args),
-                                    .out = t->out,
-                                    .data = t->data ? t->data : t->all,
-                                    .val = t->val,
-                                    .eval_every = (uint64_t)cli_int(args, "eval-every"),
-                                    .save_every = (uint64_t)cli_int(args, "save-every"),
-                                    .resume = cli_int(args, "resume") != 0,
-                                    .max_minutes = cli_real(args, "max-minutes"),
-                                    .progress = on_progress,
-                                    .accepted = on_accepted,
-                                    .user = t};
+    rn_train_run_options options = {
+        .train = train_options(args),
+        .out = t->out,
+        .data = t->data ? t->data : t->all,
+        .val = t->val,
+        .eval_every = (uint64_t)cli_int(args, "eval-every"),
+        .save_every = (uint64_t)cli_int(args, "save-every"),
+        .keep = (uint64_t)cli_int(args, "keep"),
+        .events = !cli_int(args, "no-tensorboard"),
+        .samples = samples_of(t),
+        .companions = cli_given(args, "tokenizer") ? NULL : cli_text(args, "init"),
+        .resume = cli_int(args, "resume") != 0,
+        .max_minutes = cli_real(args, "max-minutes"),
+        .progress = on_progress,
+        .accepted = on_accepted,
+        .user = t};
     rn_error stopped;
     rn_status st = rn_train_run(t->model, &options, &result, &stopped);
     cli_progress_clear(&t->progress);
-    if (t->keep_code) return t->keep_code;
     if (st && st != RN_EINTERRUPTED) {
         *err = stopped;
         return CLI_FAILED;
@@ -429,13 +489,26 @@ static int train(training *t, rn_error *err)
     return code ? code : cli_code(st);
 }
 
+/* The tokenizer of the model that is continued, where that has one of its own. */
+static int open_tokenizer(training *t, rn_error *err)
+{
+    const char *name = cli_text(t->args, "tokenizer");
+    const char *model = t->continues ? t->out : cli_text(t->args, "init");
+    if (cli_given(t->args, "tokenizer") || !model)
+        return cli_code(rn_tokenizer_open(&t->tokenizer, name, err));
+    char *own = cli_join(model, "tokenizer.json");
+    if (!own) return cli_fail(err, "out of memory for a path");
+    if (access(own, F_OK) == 0) name = own;
+    int code = cli_code(rn_tokenizer_open(&t->tokenizer, name, err));
+    free(own);
+    return code;
+}
+
 static int prepare(training *t, rn_error *err)
 {
     bool bf16 = !strcmp(cli_text(t->args, "type"), "bf16");
     int code = cli_open_exec_as(t->args, bf16, &t->x, err);
-    if (!code)
-        code = cli_code(
-            rn_tokenizer_open(&t->tokenizer, cli_text(t->args, "tokenizer"), err));
+    if (!code) code = open_tokenizer(t, err);
     if (!code) code = open_model(t, err);
     if (!code) code = open_tokens(t, err);
     return !code && cli_interrupted() ? CLI_INTERRUPTED : code;
@@ -443,11 +516,8 @@ static int prepare(training *t, rn_error *err)
 
 static int run(const cli_args *args, rn_error *err)
 {
-    training t = {.args = args,
-                  .out = cli_text(args, "out"),
-                  .val_loss = NAN,
-                  .val_bits = NAN,
-                  .err = err};
+    training t = {
+        .args = args, .out = cli_text(args, "out"), .val_loss = NAN, .val_bits = NAN};
     int code = check_options(args, err);
     if (!code) code = check_files(&t, err);
     if (code) return code;
@@ -478,8 +548,11 @@ const cli_command cli_train = {
         "Trains a new model, or one that there is, on text files, with a progress line "
         "on "
         "standard error. --out receives the model, a checkpoint that --resume continues "
-        "bit for bit, the tokens, and metrics.jsonl with one line a step.\n\n"
-        "Ctrl-C stops after the step at hand and saves.",
+        "bit for bit, the tokens, metrics.jsonl with one line a step, and event files "
+        "for TensorBoard. With validation text --out/best is the checkpoint with the "
+        "lowest validation loss.\n\n"
+        "Ctrl-C stops after the step at hand and saves; a second one ends at once, and "
+        "the last checkpoint stays.",
     .groups = groups,
     .examples =
         {"retnet train --data book.txt --out model --max-minutes 2",

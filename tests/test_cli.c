@@ -276,6 +276,7 @@ static void test_train_defaults(void **state)
     assert_int_equal(cli_int(&a, "schedule"), o.schedule);
     assert_int_equal(cli_int(&a, "form"), o.form);
     assert_true(cli_real(&a, "lr") == o.lr);
+    assert_true(cli_real(&a, "decay-fraction") == o.decay);
     assert_true(fabs(cli_real(&a, "lr") / 10 - o.min_lr) < 1e-12);
     assert_true(cli_real(&a, "beta1") == o.beta1);
     assert_true(cli_real(&a, "beta2") == o.beta2);
@@ -495,8 +496,8 @@ static void test_contradictions(void **state)
           "--val-fraction=0");
     USAGE("--min-lr: 0.1 is above", "train", "--data=x", "--out=y", "--min-lr", "0.1");
     USAGE("only one of", "train", "--data=x", "--out=y", "--init=z", "--preset=nano");
-    USAGE("--set: cannot", "train", "--data=x", "--out=y", "--init=z", "--set", "a=1");
-    USAGE("'wsd' is not one of linear", "train", "--schedule", "wsd");
+    USAGE("'wds' is not one of linear", "train", "--schedule", "wds");
+    USAGE("--decay-fraction: only", "train", "--data=x", "--out=y", "--decay-fraction=1");
     USAGE("--chunk: only", "train", "--data=x", "--out=y", "--form=parallel",
           "--chunk=4");
     USAGE("MODEL is missing", "generate", "--prompt", "x");

@@ -113,14 +113,21 @@ static size_t lines_of(const char *path)
     return lines;
 }
 
-static size_t entries_of(const char *path)
+static size_t entries_with(const char *path, const char *prefix)
 {
     size_t count = 0;
+    const struct dirent *entry;
     DIR *dir = opendir(path);
     assert_non_null(dir);
-    while (readdir(dir)) count++;
+    while ((entry = readdir(dir)) != NULL)
+        count += !strncmp(entry->d_name, prefix, strlen(prefix));
     closedir(dir);
-    return count - 2;
+    return count;
+}
+
+static size_t entries_of(const char *path)
+{
+    return entries_with(path, "") - 2;
 }
 
 static void nap(void)
@@ -128,16 +135,17 @@ static void nap(void)
     nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
 }
 
-static void test_interrupted_training(void **state)
+static void check_interrupted(const char *name, int number)
 {
-    (void)state;
-    const char *out = in_scratch("d");
+    const char *out = in_scratch(name);
+    char metrics[40];
+    snprintf(metrics, sizeof metrics, "%s/metrics.jsonl", name);
     pid_t pid = child_start(ARGV("train", "--data", in_scratch("text"), "--out", out,
                                  TINY, TINY_STEPS, "--json", "--steps", "1000000",
                                  "--eval-every", "2", "--val-fraction", "0.05"),
                             NULL, CHILD_FILE);
-    for (int i = 0; i < 2000 && lines_of(in_scratch("d/metrics.jsonl")) < 4; i++) nap();
-    assert_int_equal(kill(pid, SIGINT), 0);
+    for (int i = 0; i < 2000 && lines_of(in_scratch(metrics)) < 4; i++) nap();
+    assert_int_equal(kill(pid, number), 0);
     child c = child_wait(pid, CHILD_FILE);
     assert_int_equal(c.code, 130);
     json_t *o = child_json(&c);
@@ -153,6 +161,13 @@ static void test_interrupted_training(void **state)
     o = done_json(&c);
     assert_true(json_number(o, "steps") == steps + 2);
     json_decref(o);
+}
+
+static void test_interrupted_training(void **state)
+{
+    (void)state;
+    check_interrupted("d", SIGINT);
+    check_interrupted("d1", SIGTERM);
 }
 
 /* Text for people; progress in a pipe is at most one line every ten seconds. */
@@ -174,36 +189,62 @@ static void test_keep(void **state)
     (void)state;
     child c = TRAIN(in_scratch("f"), "--steps", "9", "--save-every", "2", "--keep", "2");
     json_decref(done_json(&c));
-    assert_true(access(in_scratch("f/keep/step-00000006"), F_OK) != 0);
-    assert_true(access(in_scratch("f/keep/step-00000008/model.safetensors"), F_OK) == 0);
-    assert_true(same_file(in_scratch("f/keep/step-00000009/model.safetensors"),
+    assert_true(access(in_scratch("f/step-000006"), F_OK) != 0);
+    assert_true(access(in_scratch("f/step-000008/model.safetensors"), F_OK) == 0);
+    assert_true(same_file(in_scratch("f/step-000009/model.safetensors"),
                           in_scratch("f/model.safetensors")));
+    assert_true(same_file(in_scratch("f/best/model.safetensors"),
+                          in_scratch("f/model.safetensors")));
+    c = RUN("eval", in_scratch("f/best"), "--text", in_scratch("text"), "--json");
+    json_decref(done_json(&c));
 }
 
-/* What a killed run leaves in keep goes; what it did not make stays. */
-static void test_keep_after_kill(void **state)
+/* Samples on the way: the same weights, a text in the metrics, one on standard error. */
+static void test_samples(void **state)
 {
     (void)state;
-    child c = TRAIN(in_scratch("k"), "--steps", "2", "--keep", "2");
-    json_decref(done_json(&c));
-    assert_int_equal(mkdir(in_scratch("k/keep/step-00000001"), 0700), 0);
-    put_text("k/keep/step-00000001/model.safetensors.tmp-999999999", "half");
-    assert_int_equal(mkdir(in_scratch("k/keep/step-00000009.tmp-999999999"), 0700), 0);
-    put_text("k/keep/step-00000009.tmp-999999999/config.json", "{}");
-    assert_int_equal(mkdir(in_scratch("k/keep/step-00000000"), 0700), 0);
-    put_text("k/keep/step-00000000/notes.txt", "mine");
-
-    c = RUN("train", "--data", in_scratch("text"), "--out", in_scratch("k"), TINY,
-            TINY_STEPS, "--steps", "6", "--save-every", "2", "--keep", "2", "--resume");
-    if (c.code) fail_msg("code %d: %s", c.code, c.err);
-    assert_non_null(strstr(c.err, "step-00000000: not a kept model"));
+    child c = RUN("train", "--data", in_scratch("text"), "--out", in_scratch("k"), TINY,
+                  TINY_STEPS, "--steps", "20", "--sample-every", "8", "--sample-prompt",
+                  "the k", "--sample-tokens", "12");
+    assert_int_equal(c.code, 0);
+    assert_non_null(strstr(c.err, "sample at step 8:\nthe k"));
+    assert_non_null(strstr(c.err, "sample at step 20:\nthe k"));
     child_free(&c);
-    assert_true(access(in_scratch("k/keep/step-00000000/notes.txt"), F_OK) == 0);
-    assert_true(access(in_scratch("k/keep/step-00000001"), F_OK) != 0);
-    assert_true(access(in_scratch("k/keep/step-00000002"), F_OK) != 0);
-    assert_true(access(in_scratch("k/keep/step-00000009.tmp-999999999"), F_OK) != 0);
-    assert_true(access(in_scratch("k/keep/step-00000004/config.json"), F_OK) == 0);
-    assert_true(access(in_scratch("k/keep/step-00000006/config.json"), F_OK) == 0);
+    assert_true(same_file(in_scratch("k/model.safetensors"),
+                          in_scratch("model/model.safetensors")));
+    size_t size;
+    char *lines = get_bytes(in_scratch("k/metrics.jsonl"), &size);
+    assert_non_null(strstr(lines, "{\"step\":16,\"sample\":\"the k"));
+    free(lines);
+    c = RUN("train", "--data", in_scratch("text"), "--out", in_scratch("k2"), TINY,
+            "--steps", "1", "--sample-every", "1", "--set", "vocab_size=256", "--quiet",
+            "--no-tensorboard", "--json");
+    json_decref(done_json(&c));
+    assert_int_equal(entries_with(in_scratch("k2"), "events.out"), 0);
+    assert_int_equal(entries_with(in_scratch("k"), "events.out"), 1);
+}
+
+/* A second signal does not wait for the step at hand: here it takes very long. */
+static void test_second_interrupt(void **state)
+{
+    (void)state;
+    const char *out = in_scratch("d2");
+    pid_t pid = child_start(ARGV("train", "--data", in_scratch("text"), "--out", out,
+                                 TINY, "--batch", "16", "--seq", "16", "--accum",
+                                 "100000", "--steps", "2", "--quiet"),
+                            NULL, CHILD_FILE);
+    for (int i = 0; i < 2000 && lines_of(in_scratch("d2/metrics.jsonl")) < 1; i++) nap();
+    for (int i = 0; i < 20; i++) nap();
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    for (int i = 0; i < 20; i++) nap();
+    int status;
+    assert_int_equal(waitpid(pid, &status, WNOHANG), 0); /* still in its step */
+    assert_int_equal(kill(pid, SIGINT), 0);
+    child c = child_wait(pid, CHILD_FILE);
+    assert_int_equal(c.code, 130);
+    child_free(&c);
+    c = TRAIN(out, "--steps", "2", "--resume");
+    json_decref(done_json(&c));
 }
 
 #define RESUME_FROM(data, out, steps)                                                    \
@@ -709,7 +750,8 @@ int main(void)
         cmocka_unit_test(test_interrupted_training),
         cmocka_unit_test(test_train_text),
         cmocka_unit_test(test_keep),
-        cmocka_unit_test(test_keep_after_kill),
+        cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_second_interrupt),
         cmocka_unit_test(test_refused_resume),
         cmocka_unit_test(test_out_inside_data),
         cmocka_unit_test(test_resume_repairs_the_model),

@@ -34,6 +34,15 @@ static void schedule_values(void **state)
         {RN_SCHEDULE_CONSTANT, 2, 0, 0.2},
         {RN_SCHEDULE_CONSTANT, 60, 0, 1.0},
         {RN_SCHEDULE_CONSTANT, 110, 0, 1.0},
+        {RN_SCHEDULE_WSD, 5, 0, 0.5},
+        {RN_SCHEDULE_WSD, 10, 0, 1.0},
+        {RN_SCHEDULE_WSD, 88, 0, 1.0},
+        {RN_SCHEDULE_WSD, 99, 0, 0.6},
+        {RN_SCHEDULE_WSD, 110, 0, 0.2},
+        {RN_SCHEDULE_WSD, 60, 0.8, 1.0},
+        {RN_SCHEDULE_WSD, 60, 0.9, 0.6},
+        {RN_SCHEDULE_WSD, 60, 1.5, 0.2},
+        {RN_SCHEDULE_WSD, 1, 0.05, 0.5},
         {RN_SCHEDULE_LINEAR, 60, 0.9, 0.28},
         {RN_SCHEDULE_LINEAR, 60, 2.0, 0.2},
         {RN_SCHEDULE_LINEAR, 1, 0.05, 0.48},
@@ -44,7 +53,12 @@ static void schedule_values(void **state)
         if (fabs(lr - cases[i].want) > 1e-12)
             fail_msg("case %zu: %.15g, not %.15g", i, lr, cases[i].want);
     }
+    o.schedule = RN_SCHEDULE_WSD;
+    o.decay = 1; /* a line from the first step on */
+    assert_true(fabs(rn_schedule_lr(&o, 55, 0) - 0.6) < 1e-12);
     o.steps = 0;
+    o.decay = 0.1;
+    assert_true(fabs(rn_schedule_lr(&o, 1000, 0.95) - 0.6) < 1e-12);
     o.schedule = RN_SCHEDULE_LINEAR;
     assert_true(fabs(rn_schedule_lr(&o, 1000, 0.5) - 0.6) < 1e-12);
     o.warmup = 0;

@@ -4,172 +4,13 @@
  * calls itself as `test_train_run child ...` for runs that are killed.
  */
 #define _DEFAULT_SOURCE
-#include "train_fixture.h"
+#include "train_job.h"
 
 #include <math.h>
-#include <signal.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-/* ---- one run ---- */
-
-enum { TRAIN_TOKENS = 700, VAL_TOKENS = 160 };
-
-typedef struct job {
-    const char *folder, *out; /* OUT is a folder in FOLDER */
-    rn_train_run_options o;
-    double dropout; /* of the model's config */
-    uint64_t stop;  /* the callback stops the run at this step; 0: never */
-    uint64_t kill;  /* alike, by SIGKILL */
-    uint64_t limit; /* bytes that a file may have from the first callback on; 0: any */
-    uint64_t saves; /* checkpoints reported */
-    uint64_t calls;
-    double last_lr;
-} job;
-
-static job new_job(const char *folder, const char *out)
-{
-    job j = {.folder = folder, .out = out, .dropout = 0.15};
-    j.o.train = tiny_options();
-    j.o.train.steps = 24;
-    j.o.eval_every = 8;
-    j.o.save_every = 5;
-    return j;
-}
-
-static void on_progress(void *user, const rn_train_progress *p, bool *stop)
-{
-    job *j = user;
-    j->calls++;
-    j->saves += p->checkpoint != NULL;
-    j->last_lr = p->lr;
-    if (j->limit && j->calls == 1) {
-        signal(SIGXFSZ, SIG_IGN);
-        setrlimit(RLIMIT_FSIZE, &(struct rlimit){j->limit, RLIM_INFINITY});
-    }
-    if (j->kill && p->step == j->kill) raise(SIGKILL);
-    if (j->stop && p->step == j->stop) *stop = true;
-}
-
-/* The run that `j` describes, from a model made anew; the seed of data and model is
- * fixed. */
-static rn_status run_job(job *j, rn_train_result *result, rn_error *err)
-{
-    rn_exec *x = open_exec(1);
-    rn_model *model = tiny_model(x, 1, j->dropout);
-    rn_tokens *data = make_tokens(j->folder, "train", TRAIN_TOKENS, 3);
-    rn_tokens *val = make_tokens(j->folder, "val", VAL_TOKENS, 4);
-    char *out = path_in(j->folder, j->out);
-    j->o.out = out;
-    if (!j->o.data) j->o.data = data;
-    j->o.val = val;
-    j->o.progress = on_progress;
-    j->o.user = j;
-    rn_status st = rn_train_run(model, &j->o, result, err);
-    if (j->o.data == data) j->o.data = NULL;
-    rn_tokens_free(data);
-    rn_tokens_free(val);
-    rn_model_free(model);
-    rn_exec_close(x);
-    free(out);
-    return st;
-}
-
-static rn_train_result must_run(job *j)
-{
-    rn_train_result result;
-    OK(run_job(j, &result, &err_));
-    return result;
-}
-
-static void refused(job *j, rn_status status, const char *words)
-{
-    rn_train_result result;
-    rn_error err = {0};
-    rn_status st = run_job(j, &result, &err);
-    if (st != status || !strstr(err.message, words))
-        fail_msg("%d \"%s\", wanted %d \"%s\"", st, err.message, status, words);
-}
-
-/* ---- what a run left ---- */
-
-static rn_map must_map(const char *folder, const char *out, const char *name)
-{
-    char path[1024];
-    snprintf(path, sizeof path, "%s/%s/%s", folder, out, name);
-    rn_map map;
-    OK(rn_map_open(&map, path, &err_));
-    return map;
-}
-
-/* The latest step folder of OUT, "OUT/step-000024". */
-static void latest_of(const char *folder, const char *out, char *name, size_t size)
-{
-    rn_map map = must_map(folder, out, "latest");
-    char text[64] = "";
-    assert_true(map.size < sizeof text);
-    memcpy(text, map.data, map.size);
-    rn_map_close(&map);
-    text[strcspn(text, " ")] = '\0';
-    snprintf(name, size, "%s/%s", out, text);
-}
-
-static void same_file(const char *folder, const char *a, const char *b, const char *name)
-{
-    rn_map one = must_map(folder, a, name), two = must_map(folder, b, name);
-    if (one.size != two.size || memcmp(one.data, two.data, one.size) != 0)
-        fail_msg("%s: %s and %s differ", name, a, b);
-    rn_map_close(&one);
-    rn_map_close(&two);
-}
-
-/* metrics.jsonl without its rates, which are the clock's. */
-static char *metrics_of(const char *folder, const char *out)
-{
-    rn_map map = must_map(folder, out, "metrics.jsonl");
-    char *text = calloc(map.size + 1, 1);
-    assert_non_null(text);
-    size_t used = 0;
-    bool copy = true;
-    for (size_t i = 0; i < map.size; i++) {
-        const char *at = (const char *)map.data + i;
-        static const char rate[] = ",\"tokens_per_second\"";
-        if (map.size - i > sizeof rate && memcmp(at, rate, sizeof rate - 1) == 0)
-            copy = false;
-        if (*at == '\n') copy = true;
-        if (copy) text[used++] = *at;
-    }
-    rn_map_close(&map);
-    return text;
-}
-
-/* Weights, moments and metrics of two runs are the same to the bit, and nothing else is
-   left in the folder. */
-static void same_run(const char *folder, const char *a, const char *b)
-{
-    char step_a[128], step_b[128];
-    latest_of(folder, a, step_a, sizeof step_a);
-    latest_of(folder, b, step_b, sizeof step_b);
-    assert_string_equal(strchr(step_a, '/'), strchr(step_b, '/'));
-    same_file(folder, a, b, "model.safetensors");
-    same_file(folder, a, b, "config.json");
-    same_file(folder, step_a, step_b, "optimizer.safetensors");
-    same_file(folder, a, step_a, "model.safetensors");
-    char *one = metrics_of(folder, a), *two = metrics_of(folder, b);
-    assert_string_equal(one, two);
-    free(one);
-    free(two);
-    shell("test $(ls -A %s/%s | wc -l) = 5", folder, b);
-}
-
-static void remove_folder(char *folder)
-{
-    shell("rm -r %s", folder);
-    free(folder);
-}
 
 /* ---- tests ---- */
 
@@ -197,7 +38,8 @@ static void run_leaves_a_model(void **state)
     assert_int_equal(r.steps, 24);
     assert_int_equal(r.tokens, 24 * 2 * 3 * 10);
     assert_int_equal(r.skipped_steps, 0);
-    assert_int_equal(j.saves, 5); /* 5, 10, 15, 20, 24 */
+    assert_int_equal(j.saves, 7); /* 5, 8, 10, 15, 16, 20, 24 */
+    assert_int_equal(r.best_step, 24);
     assert_int_equal(j.calls, 25);
     assert_true(r.val_loss < log(VOCAB) && r.best_val_loss <= r.val_loss);
     assert_true(r.first_val_bits_per_byte > r.val_bits_per_byte ||
@@ -264,14 +106,14 @@ static void foreign_entries_stay(void **state)
         "echo x > latest.tmp-mine && echo x > step-000007 && "
         "echo x | tee step-1-notes/n step-000002/notes.txt step-000003.old/config.json "
         "step-000004.tmp-9/trainer.json.tmp-9-1 step-000020-best/model.safetensors "
-        "step-000006.tmp-x/config.json > /dev/null && ln -s step-1-notes step-000008",
+        "step-000006.tmp-x/config.json > /dev/null && ln -s step-1-notes step-000009",
         folder);
     job j = new_job(folder, "a");
     must_run(&j);
     shell(
         "cd %s/a && cat step-1-notes/n step-000002/notes.txt latest.tmp-mine step-2.txt "
         "step-000007 step-000020-best/model.safetensors step-000006.tmp-x/config.json "
-        "step-000008/n > /dev/null && ! ls -d *.old *.tmp-9 2> /dev/null && "
+        "step-000009/n > /dev/null && ! ls -d *.old *.tmp-9 2> /dev/null && "
         "test -d step-000024 -a ! -e step-000020",
         folder);
 
@@ -384,16 +226,23 @@ static void half_saved_runs_resume(void **state)
     (void)state;
     char *folder = new_folder();
     job j = new_job(folder, "a");
+    j.o.eval_every = 5;
     must_run(&j);
     job part = new_job(folder, "before");
+    part.o.eval_every = 5;
     part.stop = 5;
     rn_train_result r;
     assert_int_equal(run_job(&part, &r, NULL), RN_EINTERRUPTED);
     shell("cp -a %s/before %s/after", folder, folder);
     part = new_job(folder, "after");
+    part.o.eval_every = 5;
     part.stop = 10;
     part.o.resume = true;
     assert_int_equal(run_job(&part, &r, NULL), RN_EINTERRUPTED);
+
+    shell("cd %s && test $(readlink before/best) = step-000005 -a $(readlink after/best) "
+          "= step-000010",
+          folder);
 
     static const char *const states[] = {
         /* the new folder begun, filled, renamed */
@@ -413,6 +262,10 @@ static void half_saved_runs_resume(void **state)
         "cp -a after/step-000010 after/metrics.jsonl after/latest b/",
         "cp -a after/step-000010 after/metrics.jsonl after/latest b/; "
         "rm b/step-000005/trainer.json",
+        /* best on the way, and there with the old folder beside */
+        "cp -a after/step-000010 after/metrics.jsonl after/latest b/; "
+        "ln -s step-000010 b/best.tmp-77",
+        "cp -a after/step-000010 after/metrics.jsonl after/latest after/best b/",
         /* the very first save cut short: nothing to resume, but nothing in the way either
          */
         "rm b/latest b/config.json",
@@ -421,6 +274,7 @@ static void half_saved_runs_resume(void **state)
     for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
         shell("cd %s && rm -rf b && cp -a before b && %s", folder, states[i]);
         job rest = new_job(folder, "b");
+        rest.o.eval_every = 5;
         rest.o.resume = true;
         must_run(&rest);
         same_run(folder, "a", "b");
@@ -437,15 +291,15 @@ static void state_comes_back(void **state)
     rn_model *model = tiny_model(x, 1, 0);
     rn_train_options o = tiny_options();
     rn_trainer *t;
-    rn_metrics *metrics;
+    rn_record record;
     OK(rn_trainer_create(&t, model, &o, &err_));
-    OK(rn_metrics_open(&metrics, folder, true, 0, &err_));
+    OK(rn_record_open(&record, folder, true, 0, false, &err_));
     rn_run_identity id = {.trainer = t, .data_count = 5, .data_hash = UINT64_MAX};
-    const rn_train_state states[] = {{7, 5, 2, 1.0 / 3, 0.1, 12.5, 3.5},
-                                     {8, 0, 8, 0, NAN, 0, NAN}};
+    const rn_train_state states[] = {{7, 5, 2, 1.0 / 3, 0.1, 12.5, 3.5, 6},
+                                     {8, 0, 8, 0, NAN, 0, NAN, 0}};
     for (size_t i = 0; i < 2; i++) {
         t->state = states[i];
-        OK(rn_checkpoint_save(&id, folder, metrics, &err_));
+        OK(rn_checkpoint_save(&id, folder, 1, &record, &err_));
         t->state = (rn_train_state){0};
         OK(rn_checkpoint_load(&id, t, true, folder, &err_));
         assert_int_equal(t->state.step, states[i].step);
@@ -453,9 +307,10 @@ static void state_comes_back(void **state)
         assert_int_equal(t->state.skipped, states[i].skipped);
         assert_true(t->state.smooth_loss == states[i].smooth_loss);
         assert_true(t->state.seconds == states[i].seconds);
+        assert_int_equal(t->state.best_step, states[i].best_step);
         assert_true(i ? isnan(t->state.best_val_loss) : t->state.best_val_loss == 0.1);
     }
-    rn_metrics_close(metrics);
+    rn_record_close(&record);
     rn_trainer_free(t);
     rn_model_free(model);
     rn_exec_close(x);
@@ -613,7 +468,7 @@ static void full_disk_keeps_the_checkpoint(void **state)
         int status = wait_for(start_child(&a));
         assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
         shell("cd %s && grep -q '/%s: cannot be written' message", folder, cases[i].file);
-        shell("cd %s/b && test $(ls -A | wc -l) = 5 -a -d step-000008", folder);
+        shell("cd %s/b && test $(ls -A | wc -l) = 6 -a -d step-000008", folder);
     }
     j.o.resume = true;
     j.o.train.steps = 24;
@@ -673,7 +528,7 @@ static void time_limit_ends_the_run(void **state)
     job j = new_job(folder, "a");
     j.o.train.steps = 0;
     refused(&j, RN_EINVAL, "steps: 0");
-    j.o.save_every = 0;
+    j.o.save_every = j.o.eval_every = 0;
     j.o.max_minutes = 0.5 / 60;
     rn_train_result r = must_run(&j);
     assert_true(r.steps > 4 && r.seconds >= 0.5 && r.seconds < 30);

@@ -16,9 +16,11 @@ extern "C" {
 #endif
 
 typedef enum rn_schedule {
-    RN_SCHEDULE_LINEAR = 0,  /**< warm-up, then a line to min_lr at the last step */
-    RN_SCHEDULE_COSINE = 1,  /**< warm-up, then half a cosine to min_lr */
-    RN_SCHEDULE_CONSTANT = 2 /**< warm-up, then lr */
+    RN_SCHEDULE_LINEAR = 0,   /**< warm-up, then a line to min_lr at the last step */
+    RN_SCHEDULE_COSINE = 1,   /**< warm-up, then half a cosine to min_lr */
+    RN_SCHEDULE_CONSTANT = 2, /**< warm-up, then lr */
+    RN_SCHEDULE_WSD = 3       /**< warm-up, lr, and in the last part `decay` of the steps
+                                   a line to min_lr */
 } rn_schedule;
 
 /** Everything that shapes the numbers of a run. Start from rn_train_defaults. */
@@ -30,6 +32,7 @@ typedef struct rn_train_options {
     double lr, min_lr;
     uint64_t warmup; /**< steps of linear warm-up from lr / warmup */
     rn_schedule schedule;
+    double decay; /**< of WSD: part of all steps (or of the time limit), in (0, 1] */
     double beta1, beta2, epsilon;
     double weight_decay; /**< on matrices, not on norms and biases */
     double clip;         /**< largest global gradient norm; 0: none */
@@ -87,8 +90,20 @@ typedef struct rn_train_progress {
     bool evaluated;      /**< val_* are new */
     double val_loss, val_bits_per_byte;
     const char *checkpoint; /**< the folder just written, or NULL */
+    uint64_t skipped;       /**< steps whose gradient was not finite, in all */
+    const char *sample;     /**< a text just generated, UTF-8 ended by a 0, or NULL */
 } rn_train_progress;
 typedef void rn_train_callback(void *user, const rn_train_progress *p, bool *stop);
+
+/** Texts generated on the way, with temperature 0.8. They are a function of weights, seed
+    and step, and change nothing in the run. */
+typedef struct rn_train_samples {
+    uint64_t every;                /**< steps between samples; 0: none */
+    const rn_tokenizer *tokenizer; /**< needed for samples */
+    const char *prompt; /**< what they begin with; NULL or empty: the id that ends a
+                             document, or else a line's end */
+    size_t tokens;      /**< generated at most */
+} rn_train_samples;
 
 /** The loop around the steps. */
 typedef struct rn_train_run_options {
@@ -98,14 +113,22 @@ typedef struct rn_train_run_options {
     const rn_tokens *data; /**< training tokens */
     const rn_tokens *val;  /**< validation tokens, or NULL */
     uint64_t eval_every;   /**< steps between evaluations; 0: only at the end */
-    uint64_t save_every;   /**< steps between checkpoints; 0: only at the end */
-    bool resume;           /**< continue what is in `out`; without it an `out` that holds
-                                a checkpoint is refused with RN_EEXIST */
-    double max_minutes;    /**< end early, saved and evaluated; 0: no limit. The schedule
-                                is then as far as the larger of the used parts of steps
-                                and time, and warm-up ends after a tenth of the time at
-                                the latest; such a run does not repeat bit for bit */
-    size_t val_window;     /**< tokens per validation window; 0: seq */
+    uint64_t save_every;   /**< steps between checkpoints; 0: only at the end. With
+                                validation text there is also one at each evaluation that
+                                is better than all before: OUT/best is a link to it */
+    uint64_t keep;         /**< newest checkpoints that stay, besides the best; 0 is 1 */
+    bool events;           /**< TensorBoard's event files in `out` as well */
+    rn_train_samples samples;
+    const char *companions; /**< a model's folder or file: the files of its tokenizer and
+                                 generation settings are copied into `out` and its
+                                 checkpoints when a new run begins; or NULL */
+    bool resume;            /**< continue what is in `out`; without it an `out` that holds
+                                 a checkpoint is refused with RN_EEXIST */
+    double max_minutes;     /**< end early, saved and evaluated; 0: no limit. The schedule
+                                 is then as far as the larger of the used parts of steps
+                                 and time, and warm-up ends after a tenth of the time at
+                                 the latest; such a run does not repeat bit for bit */
+    size_t val_window;      /**< tokens per validation window; 0: seq */
     rn_train_callback *progress;
     rn_status (*accepted)(void *user, rn_error *err); /**< called once, when `out` is this
                                    run's alone and what it holds is to be continued by
@@ -118,7 +141,8 @@ typedef struct rn_train_result {
     double train_loss;      /**< smoothed, at the end; NaN before any step */
     double val_loss;        /**< nats per token over the whole validation text, or NaN */
     double val_bits_per_byte;
-    double best_val_loss;
+    double best_val_loss; /**< of the evaluations after a step, or NaN */
+    uint64_t best_step;   /**< where that was: its checkpoint is OUT/best; 0: none */
     double first_val_bits_per_byte; /**< before the first step of all runs, or NaN */
     double tokens_per_second, seconds;
     uint64_t skipped_steps;
@@ -131,8 +155,10 @@ typedef struct rn_train_result {
  * stopped it: everything is saved then, and *result is set. RN_EFORMAT when a checkpoint
  * to resume from is damaged or belongs to other options, model or data: it names the
  * file, or the option with both values. With the constant schedule steps and max_minutes
- * may change. RN_EEXIST when the folder holds something else, or another run has it. A
- * failed save leaves the checkpoint before it whole.
+ * may change, with WSD steps as long as the rate does not fall yet. RN_EINVAL when 100
+ * steps in a row had gradients that are not finite. RN_EEXIST when the folder holds
+ * something else, or another run has it. A failed save leaves the checkpoint before it
+ * whole.
  */
 rn_status rn_train_run(rn_model *model, const rn_train_run_options *options,
                        rn_train_result *result, rn_error *err);

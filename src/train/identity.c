@@ -5,6 +5,7 @@
  */
 #include "train/train.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@ static const char *schedule_name(rn_schedule s)
     case RN_SCHEDULE_LINEAR: return "linear";
     case RN_SCHEDULE_COSINE: return "cosine";
     case RN_SCHEDULE_CONSTANT: return "constant";
+    case RN_SCHEDULE_WSD: return "wsd";
     }
     return "unknown";
 }
@@ -41,20 +43,32 @@ static json_t *integer(uint64_t value)
     return json_integer((json_int_t)value);
 }
 
+/* What belongs to one schedule only is there for that one only. */
+static json_t *with_decay(json_t *options, const rn_train_options *o)
+{
+    if (o->schedule == RN_SCHEDULE_WSD && options &&
+        json_object_set_new(options, "decay", json_real(o->decay))) {
+        json_decref(options);
+        return NULL;
+    }
+    return options;
+}
+
 static json_t *options_json(const rn_train_options *o, double max_minutes)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:f, s:f, s:o, s:s, s:f, s:f, s:f, s:f, s:f, "
-                     "s:f, s:s, s:o, "
-                     "s:s, s:o, s:f}",
-                     "steps", integer(o->steps), "batch", integer(o->batch), "seq",
-                     integer(o->seq), "accum", integer(o->accum), "lr", o->lr, "min_lr",
-                     o->min_lr, "warmup", integer(o->warmup), "schedule",
-                     schedule_name(o->schedule), "beta1", o->beta1, "beta2", o->beta2,
-                     "epsilon", o->epsilon, "weight_decay", o->weight_decay, "clip",
-                     o->clip, "dropout", o->dropout, "form",
-                     o->form == RN_FORM_PARALLEL ? "parallel" : "chunkwise", "chunk",
-                     integer(o->chunk), "row_norm", row_norm_name(o->row_norm), "seed",
-                     hex(o->seed), "max_minutes", max_minutes);
+    json_t *options = json_pack(
+        "{s:o, s:o, s:o, s:o, s:f, s:f, s:o, s:s, s:f, s:f, s:f, s:f, s:f, "
+        "s:f, s:s, s:o, "
+        "s:s, s:o, s:f}",
+        "steps", integer(o->steps), "batch", integer(o->batch), "seq", integer(o->seq),
+        "accum", integer(o->accum), "lr", o->lr, "min_lr", o->min_lr, "warmup",
+        integer(o->warmup), "schedule", schedule_name(o->schedule), "beta1", o->beta1,
+        "beta2", o->beta2, "epsilon", o->epsilon, "weight_decay", o->weight_decay, "clip",
+        o->clip, "dropout", o->dropout, "form",
+        o->form == RN_FORM_PARALLEL ? "parallel" : "chunkwise", "chunk",
+        integer(o->chunk), "row_norm", row_norm_name(o->row_norm), "seed", hex(o->seed),
+        "max_minutes", max_minutes);
+    return with_decay(options, o);
 }
 
 json_t *rn_identity_json(const rn_run_identity *id)
@@ -81,12 +95,27 @@ static value_text text_of(const json_t *value)
     return v;
 }
 
+/* Whether no step up to the checkpoint's had, or would have had, a falling rate. */
+static bool before_decay(const json_t *was, const rn_run_identity *id)
+{
+    const rn_train_options *o = &id->trainer->options;
+    json_int_t step = json_integer_value(json_object_get(was, "step"));
+    const json_t *options = json_object_get(was, "options");
+    json_int_t steps = json_integer_value(json_object_get(options, "steps"));
+    double least = fmin((double)steps, (double)o->steps);
+    return o->schedule == RN_SCHEDULE_WSD && id->max_minutes == 0 &&
+           json_number_value(json_object_get(options, "max_minutes")) == 0 &&
+           (double)step <= (1 - o->decay) * least;
+}
+
 /* A constant rate does not ask when the run ends, so the end may be moved. */
-static bool may_change(const char *key, const rn_run_identity *id, bool asked_chunk)
+static bool may_change(const char *key, const json_t *was, const rn_run_identity *id,
+                       bool asked_chunk)
 {
     bool constant = id->trainer->options.schedule == RN_SCHEDULE_CONSTANT;
     if (strcmp(key, "chunk") == 0) return !asked_chunk;
-    if (strcmp(key, "steps") == 0 || strcmp(key, "max_minutes") == 0) return constant;
+    if (strcmp(key, "max_minutes") == 0) return constant;
+    if (strcmp(key, "steps") == 0) return constant || before_decay(was, id);
     return false;
 }
 
@@ -101,7 +130,7 @@ static rn_status compare_section(const json_t *was, const json_t *is, const char
     json_object_foreach(new_section, key, value)
     {
         json_t *old = json_object_get(old_section, key);
-        if (json_equal(old, value) || may_change(key, id, asked_chunk)) continue;
+        if (json_equal(old, value) || may_change(key, was, id, asked_chunk)) continue;
         return rn_fail(err, RN_EFORMAT,
                        "%s: cannot resume: %s %s: it is %s in the checkpoint, now %s",
                        path, section, key, text_of(old).text, text_of(value).text);

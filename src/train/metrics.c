@@ -1,5 +1,5 @@
 /*
- * metrics.jsonl: one JSON object a line, one line a step and one an evaluation. Numbers
+ * metrics.jsonl: one JSON object a line, for a step, an evaluation or a sample. Numbers
  * are written without allocation and in JSON's own notation whatever the locale; what is
  * not finite is null. A resumed run cuts the file back to its step first.
  */
@@ -125,6 +125,18 @@ void rn_metrics_evaluation(rn_metrics *m, uint64_t step, double loss,
     note(m, fprintf(m->file, "{\"step\":%llu,\"val_loss\":%s,\"val_bits_per_byte\":%s}\n",
                     (unsigned long long)step, number_of(loss).text,
                     number_of(bits_per_byte).text));
+}
+
+void rn_metrics_sample(rn_metrics *m, uint64_t step, const char *text)
+{
+    json_t *string = json_string(text);
+    char *quoted = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
+    errno = ENOMEM;
+    note(m, quoted ? fprintf(m->file, "{\"step\":%llu,\"sample\":%s}\n",
+                             (unsigned long long)step, quoted)
+                   : -1);
+    free(quoted);
+    json_decref(string);
 }
 
 rn_status rn_metrics_flush(rn_metrics *m, bool sync, rn_error *err)

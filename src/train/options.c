@@ -14,6 +14,7 @@ rn_train_options rn_train_defaults(void)
         .min_lr = 6e-5,
         .warmup = 100,
         .schedule = RN_SCHEDULE_LINEAR,
+        .decay = 0.2,
         .beta1 = 0.9,
         .beta2 = 0.98,
         .epsilon = 1e-8,
@@ -41,7 +42,7 @@ static rn_status check_counts(const rn_train_options *o, rn_error *err)
         return rn_fail(err, RN_EINVAL,
                        "steps, warmup: %llu and %llu, at most 2^53 wanted",
                        (unsigned long long)o->steps, (unsigned long long)o->warmup);
-    if ((unsigned)o->schedule > RN_SCHEDULE_CONSTANT)
+    if ((unsigned)o->schedule > RN_SCHEDULE_WSD)
         return rn_fail(err, RN_EINVAL, "schedule: %d is unknown", (int)o->schedule);
     if (o->form != RN_FORM_CHUNKWISE && o->form != RN_FORM_PARALLEL)
         return rn_fail(err, RN_EINVAL, "form: training needs chunkwise or parallel");
@@ -62,6 +63,7 @@ rn_status rn_train_check(const rn_train_options *o, rn_error *err)
         {"weight_decay", o->weight_decay, 0, 1e6},
         {"clip", o->clip, 0, 1e30},
         {"dropout", o->dropout, -INFINITY, 1},
+        {"decay", o->schedule == RN_SCHEDULE_WSD ? o->decay : 1, 1e-6, 1 + 1e-9},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
         if (!(ranges[i].value >= ranges[i].low && ranges[i].value < ranges[i].below))

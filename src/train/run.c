@@ -15,12 +15,16 @@
 /* Weight of a new value in the exponential means, once there are enough of them. */
 static const double mean_weight = 0.02;
 
+/* So many skipped steps in a row end a run: nothing comes of it any more. */
+static const uint64_t most_skipped = 100;
+
 typedef struct loop {
     const rn_train_run_options *o;
     rn_trainer *t;
     rn_loader loader;
     rn_validator *validator; /* NULL: no validation text */
-    rn_metrics *metrics;
+    rn_samples *samples;     /* NULL: none wanted */
+    rn_record record;
     rn_run_identity id;
     int32_t *ids; /* [accum][batch][seq + 1] */
     size_t rows;  /* of a step */
@@ -30,6 +34,7 @@ typedef struct loop {
     double begin;        /* clock at which the used time was zero */
     double step_seconds; /* exponential mean */
     uint64_t run_steps;  /* of this run */
+    uint64_t skipped;    /* steps in a row, up to the last */
     double run_seconds;  /* spent in steps by this run */
     rn_train_progress p; /* what the last step reported */
 } loop;
@@ -75,7 +80,31 @@ static rn_status open_data(loop *r, rn_error *err)
         if (!st) st = rn_validator_create(&r->validator, r->t, o->val, window, err);
     }
     if (!st) st = alloc_ids(r, err);
+    if (!st && o->samples.every)
+        st = rn_samples_create(&r->samples, r->t->model, &o->samples, o->train.seed, err);
     return st;
+}
+
+/* Continues from the checkpoint that is there. */
+static rn_status resume(loop *r, rn_error *err)
+{
+    const rn_train_run_options *o = r->o;
+    rn_status st = rn_checkpoint_load(&r->id, r->t, o->train.chunk != 0, o->out, err);
+    if (!st) r->saved_step = r->t->state.step;
+    return st;
+}
+
+/* What the folder, which is this run's now, needs before the first step. */
+static rn_status prepare_folder(loop *r, rn_error *err)
+{
+    const rn_train_run_options *o = r->o;
+    const rn_train_state *s = &r->t->state;
+    rn_status st = RN_OK;
+    if (!r->resumed && o->companions) st = rn_companions_copy(o->companions, o->out, err);
+    if (!st) st = rn_best_place(o->out, s->best_step, err);
+    if (!st) st = rn_folder_clean(o->out, &(rn_keep){o->keep, s->best_step}, err);
+    if (st) return st;
+    return rn_record_open(&r->record, o->out, !r->resumed, s->step, o->events, err);
 }
 
 /* The out folder: taken, and either resumed from or made ready for a new run. */
@@ -84,6 +113,7 @@ static rn_status open_folder(loop *r, rn_error *err)
     const rn_train_run_options *o = r->o;
     rn_status st = rn_folder_lock(o->out, &r->lock, err);
     if (!st) st = rn_folder_check(o->out, o->resume, err);
+    if (!st && o->val) st = rn_best_check(o->out, err);
     if (st) return st;
     r->id = (rn_run_identity){
         .trainer = r->t,
@@ -92,20 +122,15 @@ static rn_status open_folder(loop *r, rn_error *err)
         .data_hash = rn_tokens_hash(o->data),
     };
     r->resumed = rn_train_resumable(o->out);
-    if (r->resumed) {
-        st = rn_checkpoint_load(&r->id, r->t, o->train.chunk != 0, o->out, err);
-        if (st) return st;
-        r->saved_step = r->t->state.step;
-    }
-    if (o->accepted) st = o->accepted(o->user, err);
-    if (!st) st = rn_folder_clean(o->out, err);
-    if (st) return st;
-    return rn_metrics_open(&r->metrics, o->out, !r->resumed, r->t->state.step, err);
+    if (r->resumed) st = resume(r, err);
+    if (!st && o->accepted) st = o->accepted(o->user, err);
+    return st ? st : prepare_folder(r, err);
 }
 
 static void close_loop(loop *r)
 {
-    rn_metrics_close(r->metrics);
+    rn_record_close(&r->record);
+    rn_samples_free(r->samples);
     rn_validator_free(r->validator);
     rn_block_free(r->ids);
     rn_trainer_free(r->t);
@@ -171,6 +196,7 @@ static rn_status take_step(loop *r, rn_step_result *result, rn_error *err)
     r->p.loss = result->loss;
     r->p.lr = lr;
     r->p.grad_norm = result->grad_norm;
+    r->skipped = result->skipped ? r->skipped + 1 : 0;
     return RN_OK;
 }
 
@@ -184,16 +210,27 @@ static rn_status evaluate(loop *r, bool count, rn_error *err)
     r->p.val_bits_per_byte = rn_bits_per_byte(loss, rn_tokens_count(r->o->val),
                                               rn_tokens_text_bytes(r->o->val));
     if (!count) return RN_OK;
-    if (isfinite(loss) && !(s->best_val_loss <= loss)) s->best_val_loss = loss;
-    rn_metrics_evaluation(r->metrics, s->step, loss, r->p.val_bits_per_byte);
-    return rn_metrics_flush(r->metrics, false, err);
+    if (s->step && isfinite(loss) && !(s->best_val_loss <= loss)) {
+        s->best_val_loss = loss;
+        s->best_step = s->step;
+    }
+    rn_record_evaluation(&r->record, s->step, loss, r->p.val_bits_per_byte);
+    return rn_record_flush(&r->record, false, err);
+}
+
+static rn_status take_sample(loop *r, rn_error *err)
+{
+    uint64_t step = r->t->state.step;
+    rn_status st = rn_samples_take(r->samples, step, &r->p.sample, err);
+    if (!st) rn_record_sample(&r->record, step, r->p.sample);
+    return st;
 }
 
 static rn_status save(loop *r, rn_error *err)
 {
     if (r->saved_step == r->t->state.step) return RN_OK;
     r->t->state.seconds = used_seconds(r);
-    rn_status st = rn_checkpoint_save(&r->id, r->o->out, r->metrics, err);
+    rn_status st = rn_checkpoint_save(&r->id, r->o->out, r->o->keep, &r->record, err);
     if (st) return st;
     r->saved_step = r->t->state.step;
     r->p.checkpoint = r->o->out;
@@ -208,17 +245,46 @@ static void report(loop *r, bool *stop)
     r->p.steps = r->t->options.steps;
     r->p.tokens = tokens_done(r);
     r->p.smooth_loss = s->smooth_loss;
+    r->p.skipped = s->skipped;
     r->p.tokens_per_second = r->step_seconds > 0 ? per_step / r->step_seconds : 0.0;
     r->p.seconds = used_seconds(r);
     r->p.eta = r->run_steps ? time_left(r) : -1.0;
     if (r->o->progress) r->o->progress(r->o->user, &r->p, stop);
     r->p.evaluated = false;
     r->p.checkpoint = NULL;
+    r->p.sample = NULL;
 }
 
 static bool due(uint64_t step, uint64_t every)
 {
     return every && step % every == 0;
+}
+
+/* The steps are in the record, the checkpoint is the last one with a finite step. */
+static rn_status fail_skipped(loop *r, rn_error *err)
+{
+    uint64_t step = r->t->state.step;
+    rn_status st = rn_record_flush(&r->record, true, err);
+    if (st) return st;
+    return rn_fail(err, RN_EINVAL,
+                   "training: no finite gradient in %llu steps in a row, %llu to %llu "
+                   "(loss %g at the last): a lower lr or clip may help",
+                   (unsigned long long)r->skipped,
+                   (unsigned long long)(step - r->skipped + 1), (unsigned long long)step,
+                   r->p.loss);
+}
+
+/* What is due after a step: evaluation, sample, checkpoint. */
+static rn_status after_step(loop *r, uint64_t step, bool last, rn_error *err)
+{
+    const rn_train_run_options *o = r->o;
+    rn_status st = RN_OK;
+    if (r->validator && (last || due(step, o->eval_every))) st = evaluate(r, true, err);
+    if (!st && r->samples && (last || due(step, o->samples.every)))
+        st = take_sample(r, err);
+    bool best = r->p.evaluated && r->t->state.best_step == step;
+    if (!st && (last || best || due(step, o->save_every))) st = save(r, err);
+    return st;
 }
 
 static rn_status one_step(loop *r, bool *last, bool *stop, rn_error *err)
@@ -227,11 +293,10 @@ static rn_status one_step(loop *r, bool *last, bool *stop, rn_error *err)
     rn_status st = take_step(r, &result, err);
     if (st) return st;
     *last = finished(r);
-    rn_metrics_step(r->metrics, &result, tokens_done(r),
-                    (double)(r->rows * r->t->options.seq) / r->step_seconds);
-    if (r->validator && (*last || due(result.step, r->o->eval_every)))
-        st = evaluate(r, true, err);
-    if (!st && (*last || due(result.step, r->o->save_every))) st = save(r, err);
+    rn_record_step(&r->record, &result, tokens_done(r),
+                   (double)(r->rows * r->t->options.seq) / r->step_seconds);
+    if (r->skipped >= most_skipped) return fail_skipped(r, err);
+    st = after_step(r, result.step, *last, err);
     if (!st) report(r, stop);
     return st;
 }
@@ -255,7 +320,7 @@ static rn_status train(loop *r, rn_error *err)
     rn_status st = start(r, &stop, err);
     while (!st && !stop && !last) st = one_step(r, &last, &stop, err);
     if (!st) st = save(r, err);
-    if (!st) st = rn_metrics_flush(r->metrics, true, err);
+    if (!st) st = rn_record_flush(&r->record, true, err);
     if (!st && stop && !last)
         st = rn_fail(err, RN_EINTERRUPTED, "stopped at step %llu, saved in %s",
                      (unsigned long long)r->t->state.step, r->o->out);
@@ -273,6 +338,7 @@ static void summarize(const loop *r, rn_train_result *out)
         .val_loss = r->p.val_loss,
         .val_bits_per_byte = r->p.val_bits_per_byte,
         .best_val_loss = s->best_val_loss,
+        .best_step = s->best_step,
         .first_val_bits_per_byte = s->first_val_bits,
         .tokens_per_second = r->run_seconds > 0 ? tokens / r->run_seconds : 0.0,
         .seconds = used_seconds(r),

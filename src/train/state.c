@@ -65,13 +65,13 @@ static json_t *state_json(const rn_run_identity *id, json_t *files)
     const rn_train_options *o = &t->options;
     uint64_t tokens = s->step * o->accum * o->batch * o->seq;
     json_t *head = json_pack(
-        "{s:i, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:f, s:o}", "version",
+        "{s:i, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:o, s:f, s:o}", "version",
         STATE_VERSION, "step", (json_int_t)s->step, "applied", (json_int_t)s->applied,
         "skipped", (json_int_t)s->skipped, "tokens", (json_int_t)tokens, "vocabulary",
         (json_int_t)t->model->config.vocab_size, "smooth_loss",
         real_or_null(s->smooth_loss), "best_val_loss", real_or_null(s->best_val_loss),
-        "first_val_bits_per_byte", real_or_null(s->first_val_bits), "seconds", s->seconds,
-        "files", files);
+        "best_step", (json_int_t)s->best_step, "first_val_bits_per_byte",
+        real_or_null(s->first_val_bits), "seconds", s->seconds, "files", files);
     json_t *identity = rn_identity_json(id);
     if (head && identity && json_object_update(head, identity) == 0) {
         json_decref(identity);
@@ -168,26 +168,28 @@ static rn_status parse_state(json_t *j, const char *path, rn_train_state *out,
                              size_t *chunk, rn_error *err)
 {
     json_int_t version = 0, step = -1, applied = -1, skipped = -1, used_chunk = -1;
+    json_int_t best_step = 0;
     double seconds = -1;
     json_t *smooth = NULL, *best = NULL, *first = NULL;
     json_error_t json_err;
     if (json_unpack_ex(
-            j, &json_err, 0, "{s:I, s:I, s:I, s:I, s:F, s:o, s:o, s?o, s:{s:I}}",
+            j, &json_err, 0, "{s:I, s:I, s:I, s:I, s:F, s:o, s:o, s?I, s?o, s:{s:I}}",
             "version", &version, "step", &step, "applied", &applied, "skipped", &skipped,
             "seconds", &seconds, "smooth_loss", &smooth, "best_val_loss", &best,
-            "first_val_bits_per_byte", &first, "options", "chunk", &used_chunk))
+            "best_step", &best_step, "first_val_bits_per_byte", &first, "options",
+            "chunk", &used_chunk))
         return rn_fail(err, RN_EFORMAT, "%s: %s", path, json_err.text);
     if (version != STATE_VERSION)
         return rn_fail(err, RN_EFORMAT, "%s: version %lld, this program reads %d", path,
                        (long long)version, STATE_VERSION);
     if (step < 0 || applied < 0 || skipped < 0 || applied + skipped != step ||
-        !(seconds >= 0) || used_chunk < 0)
+        !(seconds >= 0) || used_chunk < 0 || best_step < 0 || best_step > step)
         return rn_fail(
             err, RN_EFORMAT,
-            "%s: step %lld, applied %lld, skipped %lld, seconds %g and chunk %lld "
-            "contradict each other",
-            path, (long long)step, (long long)applied, (long long)skipped, seconds,
-            (long long)used_chunk);
+            "%s: step %lld, applied %lld, skipped %lld, best step %lld, seconds %g and "
+            "chunk %lld contradict each other",
+            path, (long long)step, (long long)applied, (long long)skipped,
+            (long long)best_step, seconds, (long long)used_chunk);
     *chunk = (size_t)used_chunk;
     *out = (rn_train_state){
         .step = (uint64_t)step,
@@ -197,6 +199,7 @@ static rn_status parse_state(json_t *j, const char *path, rn_train_state *out,
         .best_val_loss = real_or(best, NAN),
         .seconds = seconds,
         .first_val_bits = real_or(first, NAN),
+        .best_step = (uint64_t)best_step,
     };
     return RN_OK;
 }

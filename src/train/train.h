@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "model/model.h"
 #include "retnet/train.h"
+#include "train/record.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -57,9 +58,10 @@ typedef struct rn_train_state {
     uint64_t applied; /* steps that changed the weights: AdamW's own count */
     uint64_t skipped;
     double smooth_loss;    /* exponential mean over about 50 applied steps */
-    double best_val_loss;  /* NaN before the first evaluation */
+    double best_val_loss;  /* NaN before the first evaluation after a step */
     double seconds;        /* of all runs together, for the time limit */
     double first_val_bits; /* per byte, before the very first step; NaN: unknown */
+    uint64_t best_step;    /* of best_val_loss; 0: none */
 } rn_train_state;
 
 /* Neighbouring parameters that the optimizer treats alike. */
@@ -162,34 +164,54 @@ json_t *rn_identity_json(const rn_run_identity *id);
 rn_status rn_identity_compare(const json_t *was, const rn_run_identity *id,
                               bool asked_chunk, const char *path, rn_error *err);
 
-/* ---- metrics.c ---- */
+/* ---- samples.c ---- */
 
-typedef struct rn_metrics rn_metrics;
+typedef struct rn_samples rn_samples;
 
-/* Opens FOLDER/metrics.jsonl for appending. Lines of steps after `step` are cut off
-   first, and all lines when fresh. */
-rn_status rn_metrics_open(rn_metrics **out, const char *folder, bool fresh, uint64_t step,
-                          rn_error *err);
+/* Texts from the present weights of a model. RN_EINVAL for a prompt that the model has no
+   ids for. */
+rn_status rn_samples_create(rn_samples **out, rn_model *model,
+                            const rn_train_samples *wanted, uint64_t seed, rn_error *err);
+void rn_samples_free(rn_samples *s);
 
-/* One line for a step, one for an evaluation. Failures are kept for the next flush. */
-void rn_metrics_step(rn_metrics *m, const rn_step_result *r, uint64_t tokens,
-                     double rate);
-void rn_metrics_evaluation(rn_metrics *m, uint64_t step, double loss,
-                           double bits_per_byte);
+/* The text of step `step`, prompt included: UTF-8, owned by `s` until the next. */
+rn_status rn_samples_take(rn_samples *s, uint64_t step, const char **text, rn_error *err);
 
-/* Hands the lines to the operating system; sync: and to the disk. */
-rn_status rn_metrics_flush(rn_metrics *m, bool sync, rn_error *err);
+/* ---- companions.c ---- */
 
-/* Closes without a flush that could fail unseen; NULL is allowed. */
-void rn_metrics_close(rn_metrics *m);
+/* Files beside a model that belong to it: its tokenizer and settings of generation. */
+enum { RN_COMPANIONS = 9 };
+extern const char *const rn_companions[RN_COMPANIONS];
 
-/* ---- checkpoint.c ---- */
+/* Copies those of the model `from` (a folder or a file in one) into the folder `to`. */
+rn_status rn_companions_copy(const char *from, const char *to, rn_error *err);
+
+/* ---- folder.c ---- */
 
 /*
  * The out folder: step-N folders, each whole, `latest` with the name and hash of the one
- * to resume from, and that one's model.safetensors and config.json as links, so that the
- * folder is a model too.
+ * to resume from, that one's model.safetensors and config.json as links, so that the
+ * folder is a model too, and the link `best` to the checkpoint with the best validation
+ * loss.
  */
+
+/* The name of a step folder, and back: false for any other name. */
+typedef struct rn_name {
+    char text[40];
+} rn_name;
+rn_name rn_step_name(uint64_t step);
+bool rn_step_parse(const char *name, uint64_t *step);
+
+/* RN_EEXIST when something else than a checkpoint's folder has this name. */
+rn_status rn_step_check(const char *path, rn_error *err);
+
+/* What `latest` says; the hash is that of trainer.json. */
+typedef struct rn_latest {
+    uint64_t step, hash;
+    rn_name name;
+} rn_latest;
+rn_status rn_latest_read(const char *folder, rn_latest *out, rn_error *err);
+rn_status rn_latest_write(const char *folder, const rn_latest *l, rn_error *err);
 
 /* Takes the folder for this process (made when missing); *lock is given back with
    rn_folder_unlock. RN_EEXIST while another run has it. */
@@ -200,15 +222,29 @@ void rn_folder_unlock(int lock);
    `resume`) or a model that no run left there. */
 rn_status rn_folder_check(const char *folder, bool resume, rn_error *err);
 
-/* Removes what an interrupted run left half-made: step folders other than the latest, and
+/* Checkpoints that stay: the newest `count` (0 is 1), and that of step `best`, if any. */
+typedef struct rn_keep {
+    uint64_t count, best;
+} rn_keep;
+
+/* Removes what an interrupted run left half-made: step folders that need not stay, and
    temporary files. Names that a run does not give, and folders that hold more than a
    checkpoint, are left alone. */
-rn_status rn_folder_clean(const char *folder, rn_error *err);
+rn_status rn_folder_clean(const char *folder, const rn_keep *keep, rn_error *err);
 
-/* Writes a checkpoint, makes it the latest, removes the one before. `metrics` are on disk
-   before it becomes the latest, so that they reach at least as far. */
-rn_status rn_checkpoint_save(const rn_run_identity *id, const char *folder,
-                             rn_metrics *metrics, rn_error *err);
+/* ---- checkpoint.c ---- */
+
+/* Writes a checkpoint, makes it the latest, removes what need not stay. The record is on
+   disk before it becomes the latest, so that it reaches at least as far. */
+rn_status rn_checkpoint_save(const rn_run_identity *id, const char *folder, uint64_t keep,
+                             const rn_record *record, rn_error *err);
+
+/* Links `best` to the checkpoint of `step`; where there is none (step 0), a link that a
+   run made is removed. */
+rn_status rn_best_place(const char *folder, uint64_t step, rn_error *err);
+
+/* RN_EEXIST when something else has the name `best`. */
+rn_status rn_best_check(const char *folder, rn_error *err);
 
 /* Restores the trainer from the latest checkpoint, and publishes its model again.
    asked_chunk: the chunk length was given and has to agree; otherwise the checkpoint's is
