@@ -134,10 +134,12 @@ static json_t *config_of(const rn_conversion *c)
     const rn_mixer_config *m = &f->mixer;
     double std = f->init == RN_INIT_NORMAL ? f->init_std : 0.02;
     return json_pack(
-        "{s:[s], s:n, s:s, s:b, s:f, s:f, s:n, s:b, s:b, s:b, s:s, s:i, s:I, s:f, s:I,"
+        "{s:[s], s:n, s:s, s:n, s:b, s:n, s:f, s:f, s:n, s:b, s:b, s:b, s:s, s:i, s:I, "
+        "s:f, s:I,"
         " s:i, s:s, s:f, s:I, s:I, s:o, s:o, s:b, s:s, s:b, s:b, s:b, s:I}",
         "architectures", "RetNetForCausalLM", "attn", "attn_mode", "chunk",
-        "elementwise_affine", (int)(m->head_norm_weight != RN_HEAD_NORM_WEIGHT_NONE),
+        "bos_token_id", "elementwise_affine",
+        (int)(m->head_norm_weight != RN_HEAD_NORM_WEIGHT_NONE), "eos_token_id",
         "expand_k", expansion(m->heads * m->key_dim, m->width), "expand_v",
         expansion(m->heads * m->value_dim, m->width), "feature_map", "fuse_cross_entropy",
         1, "fuse_norm", 1, "fuse_swiglu", 1, "hidden_act", "swish", "hidden_ratio", 2,

@@ -86,7 +86,7 @@ static const rn_shape_keys shape_keys[] = {
     {".mixer.v.", {"num_kv_heads", "hidden_size"}},
     {".mixer.g.", {"expand_v", "hidden_size"}},
     {".mixer.o.", {"hidden_size", "expand_v"}},
-    {".mixer.head_norm.", {"expand_v", "expand_v"}},
+    {".mixer.head_norm.", {"num_heads", NULL}},
     {".ffn.gate.", {"intermediate_size", "hidden_size"}},
     {".ffn.up.", {"intermediate_size", "hidden_size"}},
     {".ffn.down.", {"hidden_size", "intermediate_size"}},
