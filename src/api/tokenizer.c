@@ -1,26 +1,17 @@
-/* Tokenizers for callers of the library: each call goes to the kind that was opened. */
-#include "retnet/tokenizer.h"
-
+/* Tokenizers for callers of the library: each call goes to the kind that was opened. Text
+   from ids is in src/tokenizer/detokenizer.c. */
+#define _POSIX_C_SOURCE 200809L
 #include "core/file.h"
 #include "tokenizer/tokenizer.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-struct rn_detokenizer {
-    const rn_tokenizer *tokenizer;
-};
 
 rn_status rn_tokenizer_open(rn_tokenizer **out, const char *name, rn_error *err)
 {
     const rn_tokenizer_kind *kind = rn_tokenizer_find(name);
     if (kind) return kind->open(out, name, err);
-    if (!rn_path_exists(name))
-        return rn_fail(err, RN_ENOTFOUND,
-                       "%s: neither a tokenizer's name (byte) nor a file that exists",
-                       name);
-    return rn_fail(err, RN_EUNSUPPORTED,
-                   "%s: tokenizer files are not supported, the tokenizer is byte", name);
+    return rn_fail(err, RN_ENOTFOUND,
+                   "%s: neither a tokenizer's name (byte) nor a file that exists", name);
 }
 
 void rn_tokenizer_free(rn_tokenizer *t)
@@ -33,90 +24,60 @@ size_t rn_tokenizer_vocab(const rn_tokenizer *t)
     return t->kind->vocab(t);
 }
 
-rn_status rn_tokenizer_encode(const rn_tokenizer *t, const void *text, size_t length,
-                              unsigned flags, int32_t **ids, size_t *count, rn_error *err)
-{
-    return t->kind->encode(t, text, length, flags, ids, count, err);
-}
-
-static size_t copy_pieces(const rn_tokenizer *t, const int32_t *ids, size_t count,
-                          char *out)
-{
-    size_t total = 0;
-    for (size_t i = 0; i < count; i++) {
-        const void *bytes;
-        size_t length;
-        t->kind->piece(t, ids[i], &bytes, &length);
-        if (out && length) memcpy(out + total, bytes, length);
-        total += length;
-    }
-    return total;
-}
-
-rn_status rn_tokenizer_decode(const rn_tokenizer *t, const int32_t *ids, size_t count,
-                              bool skip_special, char **text, size_t *length,
-                              rn_error *err)
-{
-    (void)skip_special;
-    size_t bytes = copy_pieces(t, ids, count, NULL);
-    char *made = malloc(bytes + 1);
-    if (!made) return rn_fail_memory(err, "decoded text", bytes + 1);
-    copy_pieces(t, ids, count, made);
-    made[bytes] = '\0';
-    *text = made;
-    *length = bytes;
-    return RN_OK;
-}
-
 int32_t rn_tokenizer_find_id(const rn_tokenizer *t, const char *content, size_t length)
 {
-    for (size_t i = 0; i < rn_tokenizer_vocab(t); i++) {
-        const void *bytes;
-        size_t count;
-        t->kind->piece(t, (int32_t)i, &bytes, &count);
-        if (count == length && !memcmp(bytes, content, length)) return (int32_t)i;
-    }
-    return -1;
+    return t->kind->find(t, content, length);
 }
 
 int32_t rn_tokenizer_end_id(const rn_tokenizer *t)
 {
-    (void)t;
-    return -1;
+    return t->end_id;
 }
 
-rn_status rn_detokenizer_create(rn_detokenizer **out, const rn_tokenizer *t,
-                                bool skip_special, rn_error *err)
+const char *rn_tokenizer_note(const rn_tokenizer *t, size_t index)
 {
-    (void)skip_special;
-    rn_detokenizer *d = malloc(sizeof *d);
-    if (!d) return rn_fail_memory(err, "a detokenizer", sizeof *d);
-    d->tokenizer = t;
-    *out = d;
-    return RN_OK;
+    for (size_t i = 0; i < index; i++)
+        if (!t->notes[i]) return NULL;
+    return t->notes[index];
 }
 
-void rn_detokenizer_free(rn_detokenizer *d)
+rn_status rn_tokenizer_encode(const rn_tokenizer *t, const void *text, size_t length,
+                              unsigned flags, int32_t **ids, size_t *count, rn_error *err)
 {
-    free(d);
+    void *work = NULL;
+    rn_status st =
+        rn_tokenizer_encode_with(t, &work, text, length, flags, ids, count, err);
+    if (t->kind->free_work) t->kind->free_work(work);
+    return st;
 }
 
-rn_status rn_detokenizer_put(rn_detokenizer *d, int32_t id, const char **text,
-                             size_t *length, rn_error *err)
+static rn_status copy_file(const char *from, const char *folder, const char *as,
+                           rn_error *err)
 {
-    (void)err;
-    const void *bytes;
-    d->tokenizer->kind->piece(d->tokenizer, id, &bytes, length);
-    *text = bytes;
-    return RN_OK;
+    rn_map map;
+    char *to = rn_path_join(folder, as);
+    if (!to) return rn_fail_memory(err, folder, strlen(folder));
+    rn_status st = rn_map_open(&map, from, err);
+    if (!st) {
+        st = rn_write_file(to, map.data, map.size, err);
+        rn_map_close(&map);
+    }
+    free(to);
+    return st;
 }
 
-rn_status rn_detokenizer_end(rn_detokenizer *d, const char **text, size_t *length,
-                             rn_error *err)
+rn_status rn_tokenizer_copy(const char *name, const char *folder, rn_error *err)
 {
-    (void)d;
-    (void)err;
-    *text = "";
-    *length = 0;
-    return RN_OK;
+    static const char config[] = "tokenizer_config.json";
+    if (rn_tokenizer_find(name) != &rn_tokenizer_file) return RN_OK;
+    char *file =
+        rn_path_is_folder(name) ? rn_path_join(name, "tokenizer.json") : strdup(name);
+    char *beside = file ? rn_tokenizer_beside(file, config) : NULL;
+    rn_status st =
+        beside ? rn_make_folder(folder, err) : rn_fail_memory(err, name, strlen(name));
+    if (!st) st = copy_file(file, folder, "tokenizer.json", err);
+    if (!st && rn_path_exists(beside)) st = copy_file(beside, folder, config, err);
+    free(file);
+    free(beside);
+    return st;
 }
