@@ -22,6 +22,12 @@ bool cli_is_token_file(const char *path)
     return stat(path, &status) || S_ISREG(status.st_mode);
 }
 
+bool cli_is_folder(const char *path)
+{
+    struct stat status;
+    return !stat(path, &status) && S_ISDIR(status.st_mode);
+}
+
 char *cli_join(const char *dir, const char *name)
 {
     size_t size = strlen(dir) + strlen(name) + 2;

@@ -10,6 +10,8 @@
 /* Whether the path is a token file by its name (.bin). */
 bool cli_is_token_file(const char *path);
 
+bool cli_is_folder(const char *path);
+
 /* A token file that is built beside its place, and takes it when the run is accepted.
    Zeroed at first; both names are NULL when there is nothing to place. */
 typedef struct cli_staged {

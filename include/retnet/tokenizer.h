@@ -113,6 +113,7 @@ typedef struct rn_tokenizer_training {
 typedef struct rn_tokenizer_trained {
     uint64_t texts, bytes; /**< that were read */
     uint64_t words;        /**< in them, each as often as it came */
+    uint64_t tokens;       /**< that the words which were merged in are now */
     size_t distinct_words; /**< that were merged in */
     size_t vocab, merges;  /**< vocab is smaller than asked for where the text is too */
 } rn_tokenizer_trained;

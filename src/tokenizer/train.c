@@ -12,12 +12,12 @@ const char *rn_tokenizer_style_name(size_t index)
 }
 
 static rn_status merge(rn_train_model *m, const rn_words *words,
-                       const rn_tokenizer_training *how, rn_error *err)
+                       const rn_tokenizer_training *how, uint64_t *tokens, rn_error *err)
 {
     rn_train_symbols symbols = {0};
     rn_status st = rn_train_alphabet(m, words, how, err);
     if (!st) st = rn_train_symbols_make(&symbols, m, words, how->style, err);
-    if (!st) st = rn_train_merge(m, &symbols, words, how, err);
+    if (!st) st = rn_train_merge(m, &symbols, words, how, tokens, err);
     rn_train_symbols_free(&symbols);
     return st;
 }
@@ -46,7 +46,7 @@ rn_status rn_tokenizer_train(const char *out_path, rn_texts *texts,
     if (!st) st = rn_train_count(&words, texts, how, &r, err);
     if (!st && !words.count)
         st = rn_fail(err, RN_EFORMAT, "%s: no text to train a tokenizer on", out_path);
-    if (!st) st = merge(&m, &words, how, err);
+    if (!st) st = merge(&m, &words, how, &r.tokens, err);
     if (!st) st = rn_train_write(out_path, &m, how, err);
     if (!st) {
         r.distinct_words = words.count;

@@ -5,7 +5,7 @@
  * most frequent as make up all but one in 2,000 of the text, without control characters.
  */
 #include "core/arena.h"
-#include "tokenizer/split.h"
+#include "tokenizer/train_split.h"
 #include "tokenizer/train_merge.h"
 
 #include <stdio.h>
@@ -57,7 +57,7 @@ static rn_status check_special(const char *text, rn_error *err)
     size_t length = strlen(text), characters = 0;
     for (size_t at = 0; at < length; characters++) {
         int code;
-        at += rn_split_char((const unsigned char *)text, length, at, &code);
+        at += rn_train_split_char((const unsigned char *)text, length, at, &code);
         if (code < 0) return rn_fail(err, RN_EINVAL, "a special token is not UTF-8");
     }
     if (characters < 2)
@@ -112,7 +112,7 @@ static uint64_t count_letters(uint64_t *counts, const rn_words *words)
         const rn_word *word = &words->words[i];
         int code;
         for (size_t at = 0; at < word->length;) {
-            at += rn_split_char(words->bytes + word->at, word->length, at, &code);
+            at += rn_train_split_char(words->bytes + word->at, word->length, at, &code);
             if (!is_letter(code)) continue;
             counts[code == ' ' ? SPACE_MARK : code] += word->count;
             total += word->count;
@@ -220,15 +220,18 @@ static size_t byte_symbols(uint32_t *out, const uint32_t bytes[BYTES],
     return length;
 }
 
+/* A character without a token is as many symbols as it has bytes. */
 static size_t letter_symbols(uint32_t *out, const rn_train_model *m,
                              const unsigned char *word, size_t length)
 {
     size_t n = 0;
-    int code;
-    for (size_t at = 0; at < length;) {
-        at += rn_split_char(word, length, at, &code);
+    for (size_t at = 0, size; at < length; at += size) {
+        int code;
+        size = rn_train_split_char(word, length, at, &code);
         uint32_t shown = code == ' ' ? SPACE_MARK : (uint32_t)code;
-        out[n++] = is_letter(code) ? symbol_of(m, shown) : RN_TRAIN_NONE;
+        uint32_t symbol = is_letter(code) ? symbol_of(m, shown) : RN_TRAIN_NONE;
+        size_t times = symbol == RN_TRAIN_NONE ? size : 1;
+        for (size_t i = 0; i < times; i++) out[n++] = symbol;
     }
     return n;
 }

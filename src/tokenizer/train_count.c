@@ -8,7 +8,7 @@
 #include "tokenizer/train_count.h"
 
 #include "core/arena.h"
-#include "tokenizer/split.h"
+#include "tokenizer/train_split.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -42,13 +42,13 @@ typedef struct counter {
 static rn_status count_word(rn_words *words, rn_tokenizer_style style,
                             const unsigned char *word, size_t length, rn_error *err)
 {
-    unsigned char plain[RN_SPLIT_MAX + 16];
+    unsigned char plain[RN_TRAIN_SPLIT_MAX + 16];
     size_t n = 0;
     if (style == RN_STYLE_BYTE_BPE || !memchr(word, 0xe2, length))
         return rn_words_add(words, word, length, 1, NULL, err);
     for (size_t at = 0, size; at < length; at += size) {
         int code;
-        size = rn_split_char(word, length, at, &code);
+        size = rn_train_split_char(word, length, at, &code);
         if (code == 0x2581) plain[n++] = ' ';
         else memcpy(plain + n, word + at, size), n += size;
     }
@@ -60,8 +60,8 @@ static rn_status count_piece(rn_words *words, rn_tokenizer_style style, piece p,
 {
     rn_status st = RN_OK;
     for (size_t at = 0, end; !st && at < p.length; at = end) {
-        end = style == RN_STYLE_BYTE_BPE ? rn_split_gpt2(p.text, p.length, at)
-                                         : rn_split_blanks(p.text, p.length, at);
+        end = style == RN_STYLE_BYTE_BPE ? rn_train_split_gpt2(p.text, p.length, at)
+                                         : rn_train_split_blanks(p.text, p.length, at);
         st = count_word(words, style, p.text + at, end - at, err);
         ++*counted;
     }
@@ -146,7 +146,7 @@ static rn_status add_stretch(counter *c, const unsigned char *text, size_t lengt
     size_t begin = 0;
     while (!st && begin < length) {
         size_t end = length - begin <= PIECE ? length : begin + PIECE;
-        while (end < length && !rn_split_border(text, length, end)) end++;
+        while (end < length && !rn_train_split_border(text, length, end)) end++;
         st = add_piece(c, text + begin, end - begin, err);
         if (!st && c->bytes >= BLOCK && c->copied == 0) st = count_block(c, err);
         begin = end;

@@ -392,11 +392,15 @@ static rn_status first_pairs(merger *g)
 }
 
 rn_status rn_train_merge(rn_train_model *m, rn_train_symbols *s, const rn_words *words,
-                         const rn_tokenizer_training *how, rn_error *err)
+                         const rn_tokenizer_training *how, uint64_t *tokens,
+                         rn_error *err)
 {
     merger g = {.m = m, .words = words, .ids = s->ids, .begin = s->begin, .err = err};
     rn_status st = first_pairs(&g);
     if (!st) st = merge_all(&g, how);
+    *tokens = 0;
+    for (size_t i = 0; !st && i < words->count; i++)
+        *tokens += g.length[i] * words->words[i].count;
     for (size_t i = 0; i < g.count; i++) free(g.pairs[i].words);
     free(g.pairs);
     free(g.slots);

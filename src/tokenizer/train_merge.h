@@ -45,8 +45,9 @@ rn_status rn_train_symbols_make(rn_train_symbols *s, const rn_train_model *m,
 void rn_train_symbols_free(rn_train_symbols *s);
 
 /* Merges until the model has how->vocab tokens or no pair is left. Changes the symbols.
- */
+ *tokens: how many the words are then. */
 rn_status rn_train_merge(rn_train_model *m, rn_train_symbols *s, const rn_words *words,
-                         const rn_tokenizer_training *how, rn_error *err);
+                         const rn_tokenizer_training *how, uint64_t *tokens,
+                         rn_error *err);
 
 #endif

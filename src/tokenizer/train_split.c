@@ -1,6 +1,6 @@
 /* The two ways of cutting text, by hand instead of by a regular expression: linear in the
    text, and each word depends only on what follows it. */
-#include "tokenizer/split.h"
+#include "tokenizer/train_split.h"
 
 #include <string.h>
 #include <utf8proc.h>
@@ -9,7 +9,7 @@ typedef enum kind { OTHER, BLANK, LETTER, NUMBER } kind;
 
 enum { SPACE_MARK = 0x2581 };
 
-size_t rn_split_char(const unsigned char *text, size_t length, size_t at, int *code)
+size_t rn_train_split_char(const unsigned char *text, size_t length, size_t at, int *code)
 {
     utf8proc_int32_t c = text[at];
     utf8proc_ssize_t n = 1;
@@ -46,7 +46,7 @@ static kind kind_of(int code)
 static kind kind_at(const unsigned char *text, size_t length, size_t at, size_t *size)
 {
     int code;
-    *size = rn_split_char(text, length, at, &code);
+    *size = rn_train_split_char(text, length, at, &code);
     return kind_of(code);
 }
 
@@ -66,7 +66,7 @@ static size_t run_of(const unsigned char *text, size_t length, size_t at, kind w
                      size_t *last)
 {
     size_t begin = at, size;
-    while (at < length && at - begin < RN_SPLIT_MAX &&
+    while (at < length && at - begin < RN_TRAIN_SPLIT_MAX &&
            kind_at(text, length, at, &size) == want) {
         *last = at;
         at += size;
@@ -74,7 +74,7 @@ static size_t run_of(const unsigned char *text, size_t length, size_t at, kind w
     return at;
 }
 
-size_t rn_split_gpt2(const unsigned char *text, size_t length, size_t at)
+size_t rn_train_split_gpt2(const unsigned char *text, size_t length, size_t at)
 {
     size_t size, last = at, n = contraction(text + at, length - at);
     if (n) return at + n;
@@ -98,13 +98,13 @@ static bool is_apart(int code)
     return code < 0x20 || code == 0x7f;
 }
 
-size_t rn_split_blanks(const unsigned char *text, size_t length, size_t at)
+size_t rn_train_split_blanks(const unsigned char *text, size_t length, size_t at)
 {
     size_t begin = at;
     bool inside = false;
-    while (at < length && at - begin < RN_SPLIT_MAX) {
+    while (at < length && at - begin < RN_TRAIN_SPLIT_MAX) {
         int code;
-        size_t size = rn_split_char(text, length, at, &code);
+        size_t size = rn_train_split_char(text, length, at, &code);
         if (is_apart(code)) return at > begin ? at : at + size;
         if (is_space(code) && inside) break;
         inside = !is_space(code);
@@ -113,13 +113,13 @@ size_t rn_split_blanks(const unsigned char *text, size_t length, size_t at)
     return at;
 }
 
-bool rn_split_border(const unsigned char *text, size_t length, size_t at)
+bool rn_train_split_border(const unsigned char *text, size_t length, size_t at)
 {
     if (text[at] != ' ' && text[at] != '\n') return false;
     size_t begin = at - 1;
     while (begin > 0 && at - begin < 4 && (text[begin] & 0xc0) == 0x80) begin--;
     int code;
-    size_t size = rn_split_char(text, length, begin, &code);
+    size_t size = rn_train_split_char(text, length, begin, &code);
     bool whole = begin + size == at && code >= 0;
     return whole && !is_blank(code) && code != SPACE_MARK;
 }
