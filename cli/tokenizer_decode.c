@@ -269,8 +269,8 @@ const cli_command cli_tokenizer_decode = {
         "In --json, bytes that are no UTF-8 become U+FFFD; with --lines, text is a list "
         "of texts.",
     .groups = groups,
-    .examples = {"retnet tokenizer decode model < ids.txt", "The text of some ids.",
-                 "retnet tokenizer decode tokenizer.json corpus.bin | head",
-                 "How a token file begins."},
+    .examples = {"retnet tokenizer decode model ids.txt", "The text of some ids.",
+                 "retnet tokenizer decode tokenizer.json corpus.bin",
+                 "The text of a token file."},
     .run = run,
 };

@@ -242,7 +242,7 @@ const cli_command cli_tokenizer_encode = {
         "input, and a list of such lists, one a text, for --lines, JSONL, a folder and "
         "several files.",
     .groups = groups,
-    .examples = {"retnet tokenizer encode model < letter.txt",
+    .examples = {"retnet tokenizer encode model letter.txt",
                  "The ids of a text, by the tokenizer beside a model.",
                  "retnet tokenizer encode tokenizer.json corpus/ --out corpus.bin",
                  "All texts of a folder as a token file."},

@@ -162,10 +162,11 @@ const cli_command cli_tokenizer_train = {
         "it is replaced when the new one is whole. The tokenizers package and "
         "everything that is built on it read it.",
     .groups = groups,
-    .examples = {"retnet tokenizer train tokenizer.json book.txt --vocab 8000",
-                 "Eight thousand ids, with <|endoftext|> among them.",
-                 "retnet tokenizer train model/ texts/ --style sentencepiece --special "
-                 "'<|user|>' '<|bot|>'",
-                 "Llama's kind, from a folder of texts, with two special tokens."},
+    .examples =
+        {"retnet tokenizer train tokenizer.json book.txt --vocab 8000",
+         "Eight thousand ids, with <|endoftext|> among them.",
+         "retnet tokenizer train model/ texts/ --style sentencepiece "
+         "--special '<|user|>'",
+         "Llama's kind, from a folder of texts, with a special token of its own."},
     .run = run,
 };

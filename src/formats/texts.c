@@ -87,11 +87,14 @@ static rn_status open_file(rn_texts *t, rn_error *err)
     const char *path = t->files.path[t->next];
     if (ends_in(path, ".bin"))
         return rn_fail(err, RN_EINVAL, "%s: a token file by its name, not a text", path);
+    if (ends_in(path, ".zst"))
+        return rn_fail(err, RN_EUNSUPPORTED, "%s: compressed texts are not read here",
+                       path);
     rn_status st = rn_map_open(&t->map, path, err);
     if (st) return st;
     t->next++;
     t->open = true;
-    t->lines = ends_in(path, ".jsonl");
+    t->lines = ends_in(path, ".jsonl") || ends_in(path, ".ndjson");
     t->at = t->line = 0;
     return RN_OK;
 }
