@@ -346,6 +346,28 @@ static void threads_change_nothing(void **state)
     free(text);
 }
 
+/* A long text is counted in pieces, none of which ends inside a word. */
+static void pieces_end_between_words(void **state)
+{
+    (void)state;
+    enum { TIMES = 100000 };
+    static const char *const word[] = {" seventeen-letter", " \u65e5\u672c\u8a9e"};
+    for (size_t style = 0; style < 2; style++) {
+        size_t n = strlen(word[style]);
+        char *text = malloc(n * TIMES + 1);
+        assert_non_null(text);
+        for (size_t i = 0; i < TIMES; i++) memcpy(text + n * i, word[style], n);
+        text[n * TIMES] = 0;
+        rn_tokenizer_trained r;
+        rn_tokenizer_training how = {
+            .vocab = 400, .style = (rn_tokenizer_style)style, .threads = 2};
+        WORKS(train("t.json", TEXTS(text), &how, &r, err));
+        assert_int_equal(r.distinct_words, style ? 1 : 3); /* by bytes: -, letters */
+        assert_int_equal(r.words, style ? TIMES : 3 * TIMES);
+        free(text);
+    }
+}
+
 static void rare_words_are_forgotten(void **state)
 {
     (void)state;
@@ -634,6 +656,7 @@ int main(void)
         cmocka_unit_test(words_are_those_of_gpt2),
         cmocka_unit_test(merges_are_those_of_a_naive_trainer),
         cmocka_unit_test(threads_change_nothing),
+        cmocka_unit_test(pieces_end_between_words),
         cmocka_unit_test(rare_words_are_forgotten),
         cmocka_unit_test(special_tokens_are_no_text),
         cmocka_unit_test(merges_never_spell_a_special_token),
