@@ -33,16 +33,44 @@ enum {
     RN_ENCODE_PLAIN = 2    /**< the text of a special token is text like any other */
 };
 
-/** Ids of `length` bytes of text, *ids freed with free(). Any bytes are accepted. */
+/**
+ * Ids of `length` bytes of text, *ids freed with free(). Any bytes are accepted: one that
+ * is part of no UTF-8 character is a character of its own, no letter, number or blank,
+ * that becomes the vocabulary's token for this byte (else its unk_token, else nothing).
+ */
 rn_status rn_tokenizer_encode(const rn_tokenizer *t, const void *text, size_t length,
                               unsigned flags, int32_t **ids, size_t *count,
                               rn_error *err);
+
+/** A text, owned by the caller, and its ids. */
+typedef struct rn_tokenizer_job {
+    const void *text;
+    size_t length;
+    int32_t *ids; /**< freed with free() */
+    size_t count;
+} rn_tokenizer_job;
+
+/** Fills in the ids of many texts, the same as one by one, by up to `threads` threads (0:
+    as many as OpenMP has). After a failure no job has ids. */
+rn_status rn_tokenizer_encode_many(const rn_tokenizer *t, rn_tokenizer_job *jobs,
+                                   size_t count, unsigned flags, int threads,
+                                   rn_error *err);
 
 /** The text of ids, *text freed with free(), ended by a 0 that *length does not count.
     Ids that no token has are skipped, special tokens too where skip_special. */
 rn_status rn_tokenizer_decode(const rn_tokenizer *t, const int32_t *ids, size_t count,
                               bool skip_special, char **text, size_t *length,
                               rn_error *err);
+
+/** The same without U+FFFD for what is no UTF-8: what was encoded comes back byte for
+   byte where the tokenizer keeps it (no normalizer, all bytes in the vocabulary). */
+rn_status rn_tokenizer_decode_bytes(const rn_tokenizer *t, const int32_t *ids,
+                                    size_t count, bool skip_special, char **bytes,
+                                    size_t *length, rn_error *err);
+
+/** Sentence `index` on what of the tokenizer's file is left out ("padding is ignored:
+    ..."), for a warning; NULL past the last. Owned by the tokenizer. */
+const char *rn_tokenizer_note(const rn_tokenizer *t, size_t index);
 
 /** The token with exactly this content, as the vocabulary spells it, or -1. */
 int32_t rn_tokenizer_find_id(const rn_tokenizer *t, const char *content, size_t length);

@@ -1,26 +1,16 @@
-/* Tokenizers for callers of the library: each call goes to the kind that was opened. */
-#include "retnet/tokenizer.h"
-
-#include "core/file.h"
+/* Tokenizers for callers of the library: each call goes to the kind that was opened. Text
+   from ids is in src/tokenizer/detokenizer.c. */
 #include "tokenizer/tokenizer.h"
 
+#include <omp.h>
 #include <stdlib.h>
-#include <string.h>
-
-struct rn_detokenizer {
-    const rn_tokenizer *tokenizer;
-};
 
 rn_status rn_tokenizer_open(rn_tokenizer **out, const char *name, rn_error *err)
 {
     const rn_tokenizer_kind *kind = rn_tokenizer_find(name);
     if (kind) return kind->open(out, name, err);
-    if (!rn_path_exists(name))
-        return rn_fail(err, RN_ENOTFOUND,
-                       "%s: neither a tokenizer's name (byte) nor a file that exists",
-                       name);
-    return rn_fail(err, RN_EUNSUPPORTED,
-                   "%s: tokenizer files are not supported, the tokenizer is byte", name);
+    return rn_fail(err, RN_ENOTFOUND,
+                   "%s: neither a tokenizer's name (byte) nor a file that exists", name);
 }
 
 void rn_tokenizer_free(rn_tokenizer *t)
@@ -33,90 +23,97 @@ size_t rn_tokenizer_vocab(const rn_tokenizer *t)
     return t->kind->vocab(t);
 }
 
-rn_status rn_tokenizer_encode(const rn_tokenizer *t, const void *text, size_t length,
-                              unsigned flags, int32_t **ids, size_t *count, rn_error *err)
-{
-    return t->kind->encode(t, text, length, flags, ids, count, err);
-}
-
-static size_t copy_pieces(const rn_tokenizer *t, const int32_t *ids, size_t count,
-                          char *out)
-{
-    size_t total = 0;
-    for (size_t i = 0; i < count; i++) {
-        const void *bytes;
-        size_t length;
-        t->kind->piece(t, ids[i], &bytes, &length);
-        if (out && length) memcpy(out + total, bytes, length);
-        total += length;
-    }
-    return total;
-}
-
-rn_status rn_tokenizer_decode(const rn_tokenizer *t, const int32_t *ids, size_t count,
-                              bool skip_special, char **text, size_t *length,
-                              rn_error *err)
-{
-    (void)skip_special;
-    size_t bytes = copy_pieces(t, ids, count, NULL);
-    char *made = malloc(bytes + 1);
-    if (!made) return rn_fail_memory(err, "decoded text", bytes + 1);
-    copy_pieces(t, ids, count, made);
-    made[bytes] = '\0';
-    *text = made;
-    *length = bytes;
-    return RN_OK;
-}
-
 int32_t rn_tokenizer_find_id(const rn_tokenizer *t, const char *content, size_t length)
 {
-    for (size_t i = 0; i < rn_tokenizer_vocab(t); i++) {
-        const void *bytes;
-        size_t count;
-        t->kind->piece(t, (int32_t)i, &bytes, &count);
-        if (count == length && !memcmp(bytes, content, length)) return (int32_t)i;
-    }
-    return -1;
+    return t->kind->find(t, content, length);
 }
 
 int32_t rn_tokenizer_end_id(const rn_tokenizer *t)
 {
-    (void)t;
-    return -1;
+    return t->end_id;
 }
 
-rn_status rn_detokenizer_create(rn_detokenizer **out, const rn_tokenizer *t,
-                                bool skip_special, rn_error *err)
+const char *rn_tokenizer_note(const rn_tokenizer *t, size_t index)
 {
-    (void)skip_special;
-    rn_detokenizer *d = malloc(sizeof *d);
-    if (!d) return rn_fail_memory(err, "a detokenizer", sizeof *d);
-    d->tokenizer = t;
-    *out = d;
+    for (size_t i = 0; i < index; i++)
+        if (!t->notes[i]) return NULL;
+    return t->notes[index];
+}
+
+static void free_work(const rn_tokenizer *t, void *work)
+{
+    if (t->kind->free_work) t->kind->free_work(work);
+}
+
+static rn_status encode(const rn_tokenizer *t, void **work, const void *text,
+                        size_t length, unsigned flags, int32_t **ids, size_t *count,
+                        rn_error *err)
+{
+    rn_id_list list = {.count = 0};
+    rn_status st = t->kind->encode(t, work, text, length, flags, &list, err);
+    if (!st) st = rn_id_list_reserve(&list, 1, err); /* never NULL */
+    if (st) {
+        rn_id_list_free(&list);
+        return st;
+    }
+    int32_t *fitted = realloc(list.ids, (list.count ? list.count : 1) * sizeof *fitted);
+    *ids = fitted ? fitted : list.ids;
+    *count = list.count;
     return RN_OK;
 }
 
-void rn_detokenizer_free(rn_detokenizer *d)
+rn_status rn_tokenizer_encode(const rn_tokenizer *t, const void *text, size_t length,
+                              unsigned flags, int32_t **ids, size_t *count, rn_error *err)
 {
-    free(d);
+    void *work = NULL;
+    rn_status st = encode(t, &work, text, length, flags, ids, count, err);
+    free_work(t, work);
+    return st;
 }
 
-rn_status rn_detokenizer_put(rn_detokenizer *d, int32_t id, const char **text,
-                             size_t *length, rn_error *err)
+/* The first failure, by the order of the jobs. */
+typedef struct failure {
+    size_t job;
+    rn_status status;
+    rn_error error;
+} failure;
+
+static void do_job(const rn_tokenizer *t, void **work, rn_tokenizer_job *jobs, size_t i,
+                   unsigned flags, failure *first)
 {
-    (void)err;
-    const void *bytes;
-    d->tokenizer->kind->piece(d->tokenizer, id, &bytes, length);
-    *text = bytes;
-    return RN_OK;
+    rn_error error;
+    rn_tokenizer_job *job = &jobs[i];
+    rn_status st =
+        encode(t, work, job->text, job->length, flags, &job->ids, &job->count, &error);
+    if (!st) return;
+#pragma omp critical(rn_tokenizer_failure)
+    if (!first->status || i < first->job)
+        *first = (failure){.job = i, .status = st, .error = error};
 }
 
-rn_status rn_detokenizer_end(rn_detokenizer *d, const char **text, size_t *length,
-                             rn_error *err)
+rn_status rn_tokenizer_encode_many(const rn_tokenizer *t, rn_tokenizer_job *jobs,
+                                   size_t count, unsigned flags, int threads,
+                                   rn_error *err)
 {
-    (void)d;
-    (void)err;
-    *text = "";
-    *length = 0;
-    return RN_OK;
+    failure first = {.status = RN_OK};
+    for (size_t i = 0; i < count; i++) {
+        jobs[i].ids = NULL;
+        jobs[i].count = 0;
+    }
+    if (threads <= 0) threads = omp_get_max_threads();
+#pragma omp parallel num_threads(threads)
+    {
+        void *work = NULL;
+#pragma omp for schedule(dynamic)
+        for (size_t i = 0; i < count; i++) do_job(t, &work, jobs, i, flags, &first);
+        free_work(t, work);
+    }
+    if (!first.status) return RN_OK;
+    for (size_t i = 0; i < count; i++) {
+        free(jobs[i].ids);
+        jobs[i].ids = NULL;
+        jobs[i].count = 0;
+    }
+    if (err) *err = first.error;
+    return first.status;
 }

@@ -2,16 +2,14 @@
  */
 #include "tokenizer/tokenizer.h"
 
-#include "core/arena.h"
-
 #include <stdlib.h>
-#include <string.h>
 
 #define VOCAB 256
 
 typedef struct byte_tokenizer {
     rn_tokenizer base;
-    unsigned char bytes[VOCAB]; /* b at b: what piece points into */
+    rn_decoder plain;           /* no steps: bytes one behind the other */
+    unsigned char bytes[VOCAB]; /* b at b */
 } byte_tokenizer;
 
 static bool detect(const char *name)
@@ -21,9 +19,10 @@ static bool detect(const char *name)
 
 static rn_status open_byte(rn_tokenizer **out, const char *name, rn_error *err)
 {
-    byte_tokenizer *t = malloc(sizeof *t);
+    byte_tokenizer *t = calloc(1, sizeof *t);
     if (!t) return rn_fail_memory(err, name, sizeof *t);
-    t->base.kind = &rn_tokenizer_byte;
+    t->base =
+        (rn_tokenizer){.kind = &rn_tokenizer_byte, .decoder = &t->plain, .end_id = -1};
     for (int b = 0; b < VOCAB; b++) t->bytes[b] = (unsigned char)b;
     *out = &t->base;
     return RN_OK;
@@ -40,28 +39,30 @@ static size_t vocab(const rn_tokenizer *t)
     return VOCAB;
 }
 
-static rn_status encode(const rn_tokenizer *t, const void *text, size_t length,
-                        unsigned flags, int32_t **ids, size_t *count, rn_error *err)
+static rn_status encode(const rn_tokenizer *t, void **work, const void *text,
+                        size_t length, unsigned flags, rn_id_list *out, rn_error *err)
 {
     (void)t;
+    (void)work;
     (void)flags;
-    size_t bytes;
-    if (!rn_mul_size(&bytes, length, sizeof **ids))
-        return rn_fail_memory(err, "token ids", length);
-    int32_t *made = malloc(bytes ? bytes : 1);
-    if (!made) return rn_fail_memory(err, "token ids", bytes);
+    rn_status st = rn_id_list_reserve(out, length, err);
+    if (st) return st;
     const unsigned char *in = text;
-    for (size_t i = 0; i < length; i++) made[i] = in[i];
-    *ids = made;
-    *count = length;
+    for (size_t i = 0; i < length; i++) out->ids[out->count++] = in[i];
     return RN_OK;
 }
 
-static void piece(const rn_tokenizer *t, int32_t id, const void **bytes, size_t *length)
+static bool token(const rn_tokenizer *t, int32_t id, rn_token *out)
 {
-    bool inside = id >= 0 && id < VOCAB;
-    *bytes = ((const byte_tokenizer *)t)->bytes + (inside ? id : 0);
-    *length = inside;
+    if (id < 0 || id >= VOCAB) return false;
+    *out = (rn_token){.content = ((const byte_tokenizer *)t)->bytes + id, .length = 1};
+    return true;
+}
+
+static int32_t find(const rn_tokenizer *t, const void *content, size_t length)
+{
+    (void)t;
+    return length == 1 ? *(const unsigned char *)content : -1;
 }
 
 const rn_tokenizer_kind rn_tokenizer_byte = {
@@ -70,6 +71,7 @@ const rn_tokenizer_kind rn_tokenizer_byte = {
     .free = free_byte,
     .vocab = vocab,
     .encode = encode,
-    .piece = piece,
+    .token = token,
+    .find = find,
     .bytewise = true,
 };

@@ -1,7 +1,7 @@
 /* The kinds of tokenizers. */
 #include "tokenizer/tokenizer.h"
 
-static const rn_tokenizer_kind *const kinds[] = {&rn_tokenizer_byte};
+static const rn_tokenizer_kind *const kinds[] = {&rn_tokenizer_byte, &rn_tokenizer_file};
 
 const rn_tokenizer_kind *rn_tokenizer_find(const char *name)
 {

@@ -6,12 +6,9 @@
 #ifndef RN_TOKENIZER_TOKENIZER_H
 #define RN_TOKENIZER_TOKENIZER_H
 
-#include "core/error.h"
 #include "retnet/tokenizer.h"
-
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tokenizer/decode.h"
+#include "tokenizer/vocab.h"
 
 typedef struct rn_tokenizer_kind {
     /* Whether `name` (a built-in's name or a file) is of this kind. */
@@ -19,11 +16,14 @@ typedef struct rn_tokenizer_kind {
     rn_status (*open)(rn_tokenizer **out, const char *name, rn_error *err);
     void (*free)(rn_tokenizer *t);
     size_t (*vocab)(const rn_tokenizer *t);
-    /* As rn_tokenizer_encode of retnet/tokenizer.h. */
-    rn_status (*encode)(const rn_tokenizer *t, const void *text, size_t length,
-                        unsigned flags, int32_t **ids, size_t *count, rn_error *err);
-    /* The bytes that one id stands for; none outside the vocabulary. */
-    void (*piece)(const rn_tokenizer *t, int32_t id, const void **bytes, size_t *length);
+    /* Appends the ids of a text. *work, NULL at first, is what one thread keeps from text
+       to text, freed with free_work. */
+    rn_status (*encode)(const rn_tokenizer *t, void **work, const void *text,
+                        size_t length, unsigned flags, rn_id_list *out, rn_error *err);
+    void (*free_work)(void *work); /* NULL where encode keeps nothing */
+    /* False when no token has the id. */
+    bool (*token)(const rn_tokenizer *t, int32_t id, rn_token *out);
+    int32_t (*find)(const rn_tokenizer *t, const void *content, size_t length);
     /* Each id is one byte of the text: it may be encoded in any pieces. */
     bool bytewise;
 } rn_tokenizer_kind;
@@ -31,9 +31,12 @@ typedef struct rn_tokenizer_kind {
 /* What every kind's object begins with. */
 struct rn_tokenizer {
     const rn_tokenizer_kind *kind;
+    const rn_decoder *decoder;
+    int32_t end_id;       /* or -1 */
+    const char *notes[4]; /* what of the file is not done, NULL at the end */
 };
 
-extern const rn_tokenizer_kind rn_tokenizer_byte;
+extern const rn_tokenizer_kind rn_tokenizer_byte, rn_tokenizer_file;
 
 /* The kind of a name, or NULL. */
 const rn_tokenizer_kind *rn_tokenizer_find(const char *name);
