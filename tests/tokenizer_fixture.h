@@ -9,13 +9,8 @@
 #include <jansson.h>
 #include <zstd.h>
 
-static const char *const golden_folders[] = {"gpt2",
-                                             "neox",
-                                             "llama",
-                                             "mistral-metaspace",
-                                             "llama3",
-                                             "extra-flags",
-                                             "extra-unk"};
+static const char *const golden_folders[] = {
+    "gpt2", "neox", "llama", "mistral-metaspace", "llama3", "extra-flags", "extra-unk"};
 #define GOLDEN_FOLDERS (sizeof golden_folders / sizeof *golden_folders)
 
 /* The contents of golden/tokenizers/FOLDER/NAME.zst, ended by a 0; NULL where it is not
@@ -83,14 +78,47 @@ static inline size_t random_below(uint64_t seed, uint64_t i, size_t n)
    tokens and, if `broken`, bytes that are no UTF-8. */
 static inline size_t random_text(char *out, size_t length, uint64_t seed, bool broken)
 {
-    static const char *const parts[] = {
-        "the",    " of",     " house", "'ll",        "'S",     "  ",     " ",
-        "\n",     "\r\n",    "\t",     "12345",      "a",      "b",      "Z",
-        "\xC3\xA9", "e\xCC\x81", "\xE6\x97\xA5\xE6\x9C\xAC", "\xF0\x9F\x98\x80",
-        "\xD0\x96", "\xEA\xB0\x80", "\xE1\x84\x80\xE1\x85\xA1", "\xE2\x96\x81",
-        "<s>",    "</s>",    "<|endoftext|>", "<0x41>", "!?",  "...",    "\xC2\xA0",
-        "\xE3\x80\x80", "\xC2\xBD", "_", "\x01", "\xEF\xBF\xBD", "        ",
-        "\xFF",   "\xC3",    "\xE2\x82", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\x80"};
+    static const char *const parts[] = {"the",
+                                        " of",
+                                        " house",
+                                        "'ll",
+                                        "'S",
+                                        "  ",
+                                        " ",
+                                        "\n",
+                                        "\r\n",
+                                        "\t",
+                                        "12345",
+                                        "a",
+                                        "b",
+                                        "Z",
+                                        "\xC3\xA9",
+                                        "e\xCC\x81",
+                                        "\xE6\x97\xA5\xE6\x9C\xAC",
+                                        "\xF0\x9F\x98\x80",
+                                        "\xD0\x96",
+                                        "\xEA\xB0\x80",
+                                        "\xE1\x84\x80\xE1\x85\xA1",
+                                        "\xE2\x96\x81",
+                                        "<s>",
+                                        "</s>",
+                                        "<|endoftext|>",
+                                        "<0x41>",
+                                        "!?",
+                                        "...",
+                                        "\xC2\xA0",
+                                        "\xE3\x80\x80",
+                                        "\xC2\xBD",
+                                        "_",
+                                        "\x01",
+                                        "\xEF\xBF\xBD",
+                                        "        ",
+                                        "\xFF",
+                                        "\xC3",
+                                        "\xE2\x82",
+                                        "\xED\xA0\x80",
+                                        "\xF4\x90\x80\x80",
+                                        "\x80"};
     const size_t all = sizeof parts / sizeof *parts;
     size_t used = 0;
     for (uint64_t i = 0;; i++) {

@@ -11,9 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 
-enum { CODES = 0x110000, BYTES = 256, SPACE_MARK = 0x2581, RARE = 2000 };
+enum { CODES = 0x110000, BYTES = 256, RARE = 2000 };
 
 typedef struct letter {
     uint64_t count;
@@ -35,7 +34,7 @@ static rn_status add_token(rn_train_model *m, const char *text, size_t length, b
 
 static size_t spell(char out[4], uint32_t code)
 {
-    return (size_t)utf8proc_encode_char((utf8proc_int32_t)code, (utf8proc_uint8_t *)out);
+    return rn_utf8_put((unsigned char *)out, code);
 }
 
 /* GPT-2's characters: a byte that is printable stands for itself. */
@@ -56,9 +55,10 @@ static rn_status check_special(const char *text, rn_error *err)
 {
     size_t length = strlen(text), characters = 0;
     for (size_t at = 0; at < length; characters++) {
-        int code;
-        at += rn_train_split_char((const unsigned char *)text, length, at, &code);
-        if (code < 0) return rn_fail(err, RN_EINVAL, "a special token is not UTF-8");
+        uint32_t code;
+        at += rn_utf8_next((const unsigned char *)text + at, length - at, &code);
+        if (code >= RN_BAD_BYTE)
+            return rn_fail(err, RN_EINVAL, "a special token is not UTF-8");
     }
     if (characters < 2)
         return rn_fail(err, RN_EINVAL,
@@ -99,22 +99,17 @@ static rn_status byte_alphabet(rn_train_model *m, const rn_tokenizer_training *h
     return st;
 }
 
-static bool is_letter(int code)
-{
-    return code >= 0x20 && code != 0x7f;
-}
-
 /* How often each character came; spaces as the mark. */
 static uint64_t count_letters(uint64_t *counts, const rn_words *words)
 {
     uint64_t total = 0;
     for (size_t i = 0; i < words->count; i++) {
         const rn_word *word = &words->words[i];
-        int code;
+        uint32_t code;
         for (size_t at = 0; at < word->length;) {
-            at += rn_train_split_char(words->bytes + word->at, word->length, at, &code);
-            if (!is_letter(code)) continue;
-            counts[code == ' ' ? SPACE_MARK : code] += word->count;
+            at += rn_utf8_next(words->bytes + word->at + at, word->length - at, &code);
+            if (!rn_train_is_letter(code)) continue;
+            counts[code == ' ' ? RN_TRAIN_MARK : code] += word->count;
             total += word->count;
         }
     }
@@ -158,7 +153,7 @@ static rn_status add_letters(rn_train_model *m, const rn_words *words, size_t mo
         goto end;
     }
     uint64_t total = count_letters(counts, words);
-    counts[SPACE_MARK] += total / RARE + 1; /* never left out */
+    counts[RN_TRAIN_MARK] += total / RARE + 1; /* never left out */
     for (uint32_t code = 0; code < CODES; code++)
         if (counts[code]) letters[count++] = (letter){counts[code], code};
     total += total / RARE + 1;
@@ -226,10 +221,10 @@ static size_t letter_symbols(uint32_t *out, const rn_train_model *m,
 {
     size_t n = 0;
     for (size_t at = 0, size; at < length; at += size) {
-        int code;
-        size = rn_train_split_char(word, length, at, &code);
-        uint32_t shown = code == ' ' ? SPACE_MARK : (uint32_t)code;
-        uint32_t symbol = is_letter(code) ? symbol_of(m, shown) : RN_TRAIN_NONE;
+        uint32_t code;
+        size = rn_utf8_next(word + at, length - at, &code);
+        uint32_t shown = code == ' ' ? RN_TRAIN_MARK : code;
+        uint32_t symbol = rn_train_is_letter(code) ? symbol_of(m, shown) : RN_TRAIN_NONE;
         size_t times = symbol == RN_TRAIN_NONE ? size : 1;
         for (size_t i = 0; i < times; i++) out[n++] = symbol;
     }

@@ -7,7 +7,7 @@
  */
 #include "tokenizer/train_count.h"
 
-#include "core/arena.h"
+#include "tokenizer/split.h"
 #include "tokenizer/train_split.h"
 
 #include <stdbool.h>
@@ -22,6 +22,9 @@
 #define MAX_PIECES  ((size_t)1 << 20)
 #define MAX_THREADS 1024
 
+/* A longer word is counted in parts: nothing is to be learned from its whole. */
+#define PART ((size_t)4096)
+
 typedef struct piece {
     const unsigned char *text;
     size_t length;
@@ -29,6 +32,7 @@ typedef struct piece {
 
 typedef struct counter {
     const rn_tokenizer_training *how;
+    rn_classes classes;
     rn_words *all, *own; /* own: one a thread */
     int threads;
     piece *pieces;
@@ -39,29 +43,47 @@ typedef struct counter {
     uint64_t done, total, words;
 } counter;
 
-static rn_status count_word(rn_words *words, rn_tokenizer_style style,
-                            const unsigned char *word, size_t length, rn_error *err)
+/* At most PART bytes; the mark of sentencepiece is a blank. */
+static rn_status count_part(rn_words *words, rn_tokenizer_style style,
+                            const unsigned char *part, size_t length, rn_error *err)
 {
-    unsigned char plain[RN_TRAIN_SPLIT_MAX + 16];
+    unsigned char plain[PART];
     size_t n = 0;
-    if (style == RN_STYLE_BYTE_BPE || !memchr(word, 0xe2, length))
-        return rn_words_add(words, word, length, 1, NULL, err);
+    if (style == RN_STYLE_BYTE_BPE || !memchr(part, 0xe2, length))
+        return rn_words_add(words, part, length, 1, NULL, err);
     for (size_t at = 0, size; at < length; at += size) {
-        int code;
-        size = rn_train_split_char(word, length, at, &code);
-        if (code == 0x2581) plain[n++] = ' ';
-        else memcpy(plain + n, word + at, size), n += size;
+        uint32_t c;
+        size = rn_utf8_next(part + at, length - at, &c);
+        if (c == RN_TRAIN_MARK) plain[n++] = ' ';
+        else memcpy(plain + n, part + at, size), n += size;
     }
     return rn_words_add(words, plain, n, 1, NULL, err);
 }
 
-static rn_status count_piece(rn_words *words, rn_tokenizer_style style, piece p,
-                             uint64_t *counted, rn_error *err)
+/* The word in parts that end with a character. */
+static rn_status count_word(rn_words *words, rn_tokenizer_style style,
+                            const unsigned char *word, size_t length, rn_error *err)
 {
     rn_status st = RN_OK;
+    while (!st && length > 0) {
+        size_t n = length < PART ? length : PART;
+        while (n < length && n > PART - 4 && rn_utf8_follows(word[n])) n--;
+        st = count_part(words, style, word, n, err);
+        word += n;
+        length -= n;
+    }
+    return st;
+}
+
+static rn_status count_piece(const counter *c, rn_words *words, piece p,
+                             uint64_t *counted, rn_error *err)
+{
+    const rn_tokenizer_style style = c->how->style;
+    rn_status st = RN_OK;
     for (size_t at = 0, end; !st && at < p.length; at = end) {
-        end = style == RN_STYLE_BYTE_BPE ? rn_train_split_gpt2(p.text, p.length, at)
-                                         : rn_train_split_blanks(p.text, p.length, at);
+        end = style == RN_STYLE_BYTE_BPE
+                  ? rn_split_gpt2(&c->classes, p.text, p.length, at)
+                  : rn_train_split_blanks(p.text, p.length, at);
         st = count_word(words, style, p.text + at, end - at, err);
         ++*counted;
     }
@@ -73,7 +95,7 @@ static rn_status count_share(counter *c, int rank, uint64_t *counted, rn_error *
 {
     rn_status st = RN_OK;
     for (size_t i = (size_t)rank; !st && i < c->count; i += (size_t)c->threads)
-        st = count_piece(&c->own[rank], c->how->style, c->pieces[i], counted, err);
+        st = count_piece(c, &c->own[rank], c->pieces[i], counted, err);
     return st;
 }
 
@@ -146,7 +168,7 @@ static rn_status add_stretch(counter *c, const unsigned char *text, size_t lengt
     size_t begin = 0;
     while (!st && begin < length) {
         size_t end = length - begin <= PIECE ? length : begin + PIECE;
-        while (end < length && !rn_train_split_border(text, length, end)) end++;
+        while (end < length && !rn_train_split_border(&c->classes, text, end)) end++;
         st = add_piece(c, text + begin, end - begin, err);
         if (!st && c->bytes >= BLOCK && c->copied == 0) st = count_block(c, err);
         begin = end;
@@ -222,7 +244,8 @@ static rn_status open_counter(counter *c, rn_error *err)
         c->first[(unsigned char)c->how->special[i][0]] = true;
     c->own = calloc((size_t)c->threads, sizeof *c->own);
     c->copy = malloc(BLOCK);
-    return c->own && c->copy ? RN_OK : rn_fail_memory(err, "a block of text", BLOCK);
+    if (!c->own || !c->copy) return rn_fail_memory(err, "a block of text", BLOCK);
+    return rn_classes_make(&c->classes, err);
 }
 
 rn_status rn_train_count(rn_words *words, rn_texts *texts,
@@ -234,6 +257,7 @@ rn_status rn_train_count(rn_words *words, rn_texts *texts,
     if (!st) st = count_texts(&c, texts, report, err);
     report->words = c.words;
     for (int i = 0; c.own && i < c.threads; i++) rn_words_free(&c.own[i]);
+    rn_classes_free(&c.classes);
     free(c.own);
     free(c.copy);
     free(c.pieces);

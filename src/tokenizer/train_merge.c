@@ -5,9 +5,9 @@
  * lower left id, then lower right id. Its entries may be out of date, which shows when
  * they come up: counts only grow together with a new entry.
  *
- * Two merges may spell the same token; then pairs can come up again that have a rule
- * already. They are merged at once, as an encoder would, without a second rule. A pair
- * that spells a token which text cannot contain is never merged.
+ * Two merges never spell the same token: what lies between two borders of symbols merges
+ * as if it stood alone, so it always comes to the same last two symbols. A pair that
+ * spells a token which text cannot contain is never merged.
  */
 #include "tokenizer/train_merge.h"
 
@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NO_RULE  UINT32_MAX
 #define OFTEN    64 /* merges between two calls of progress */
 #define NO_INDEX SIZE_MAX
 
@@ -25,8 +24,6 @@ typedef struct pair {
     uint32_t left, right;
     uint32_t *words; /* where it came; a word may be there that has it no more */
     uint32_t used, room;
-    uint32_t result; /* the token it is merged to, or NO_RULE */
-    uint32_t rank;
     bool touched, barred;
 } pair;
 
@@ -52,7 +49,7 @@ typedef struct merger {
     size_t slot_count;
     entry *heap;
     size_t heap_used, heap_room;
-    indices touched, again; /* pairs whose counts grew; of them those with a rule */
+    indices touched; /* pairs whose counts grew */
     rn_error *err;
 } merger;
 
@@ -138,7 +135,7 @@ static rn_status add_pair(merger *g, uint32_t left, uint32_t right, size_t *inde
     if (!st && 2 * (g->count + 1) > g->slot_count) st = grow_slots(g);
     if (st) return st;
     *index = g->count++;
-    g->pairs[*index] = (pair){.left = left, .right = right, .result = NO_RULE};
+    g->pairs[*index] = (pair){.left = left, .right = right};
     g->slots[slot_of(g, left, right)] = (uint32_t)*index + 1;
     return RN_OK;
 }
@@ -243,25 +240,23 @@ static rn_status merge_word(merger *g, uint32_t word, uint32_t left, uint32_t ri
     return st;
 }
 
-/* What grew goes on the heap, or to the pairs that are merged again. */
+/* What grew goes on the heap. */
 static rn_status settle(merger *g)
 {
     rn_status st = RN_OK;
     for (size_t i = 0; !st && i < g->touched.used; i++) {
-        uint32_t index = g->touched.list[i];
-        pair *p = &g->pairs[index];
+        pair *p = &g->pairs[g->touched.list[i]];
         p->touched = false;
-        if (p->barred || !p->count) continue;
-        st = p->result != NO_RULE ? push(g, &g->again, index) : heap_push(g, index);
+        if (!p->barred && p->count) st = heap_push(g, g->touched.list[i]);
     }
     g->touched.used = 0;
     return st;
 }
 
-static rn_status merge_pair(merger *g, size_t index)
+static rn_status merge_pair(merger *g, size_t index, uint32_t made)
 {
     pair *p = &g->pairs[index];
-    const uint32_t left = p->left, right = p->right, made = p->result, used = p->used;
+    const uint32_t left = p->left, right = p->right, used = p->used;
     uint32_t *words = p->words;
     rn_status st = RN_OK;
     p->words = NULL;
@@ -273,40 +268,20 @@ static rn_status merge_pair(merger *g, size_t index)
     return st ? st : settle(g);
 }
 
-/* Pairs that came up again, those of the lowest rank first. */
-static rn_status merge_again(merger *g)
-{
-    rn_status st = RN_OK;
-    while (!st && g->again.used > 0) {
-        size_t first = 0;
-        for (size_t i = 1; i < g->again.used; i++)
-            if (g->pairs[g->again.list[i]].rank < g->pairs[g->again.list[first]].rank)
-                first = i;
-        uint32_t index = g->again.list[first];
-        g->again.list[first] = g->again.list[--g->again.used];
-        if (g->pairs[index].count) st = merge_pair(g, index);
-    }
-    return st;
-}
-
-/* The token that the pair spells: a new one, or one that is there. NO_RULE bars it. */
-static rn_status spell_pair(merger *g, const pair *p, uint32_t *result)
+/* The token that the pair spells, which is new; RN_TRAIN_NONE where it cannot be. */
+static rn_status spell_pair(merger *g, const pair *p, uint32_t *made)
 {
     rn_words *tokens = &g->m->tokens;
     const rn_word *a = &tokens->words[p->left], *b = &tokens->words[p->right];
     unsigned char text[RN_TRAIN_TOKEN_BYTES];
     size_t length = (size_t)a->length + b->length, index;
-    *result = NO_RULE;
+    *made = RN_TRAIN_NONE;
     if (length > sizeof text) return RN_OK;
     memcpy(text, tokens->bytes + a->at, a->length);
     memcpy(text + a->length, tokens->bytes + b->at, b->length);
-    size_t old = rn_words_find(tokens, text, length);
-    if (old != RN_WORD_NONE) {
-        if (tokens->words[old].count) *result = (uint32_t)old;
-        return RN_OK;
-    }
+    if (rn_words_find(tokens, text, length) != RN_WORD_NONE) return RN_OK;
     rn_status st = rn_words_add(tokens, text, length, 1, &index, g->err);
-    if (!st) *result = (uint32_t)index;
+    if (!st) *made = (uint32_t)index;
     return st;
 }
 
@@ -331,7 +306,7 @@ static rn_status next_pair(merger *g, size_t *index)
     while (!st && g->heap_used > 0) {
         entry e = heap_pop(g);
         const pair *p = &g->pairs[e.index];
-        if (p->result != NO_RULE || p->barred || !p->count) continue;
+        if (p->barred || !p->count) continue;
         if (p->count == e.count) {
             *index = e.index;
             return RN_OK;
@@ -344,16 +319,12 @@ static rn_status next_pair(merger *g, size_t *index)
 static rn_status merge_best(merger *g, size_t index)
 {
     pair *p = &g->pairs[index];
-    rn_status st = spell_pair(g, p, &p->result);
-    if (st) return st;
-    if (p->result == NO_RULE) {
-        p->barred = true;
-        return RN_OK;
-    }
-    p->rank = (uint32_t)g->m->rule_count;
+    uint32_t made;
+    rn_status st = spell_pair(g, p, &made);
+    if (!st && made == RN_TRAIN_NONE) p->barred = true;
+    if (st || made == RN_TRAIN_NONE) return st;
     st = add_rule(g, p);
-    if (!st) st = merge_pair(g, index);
-    return st ? st : merge_again(g);
+    return st ? st : merge_pair(g, index, made);
 }
 
 static bool is_stopped(const rn_tokenizer_training *how, size_t merges, size_t tokens)
@@ -407,6 +378,5 @@ rn_status rn_train_merge(rn_train_model *m, rn_train_symbols *s, const rn_words 
     free(g.heap);
     free(g.length);
     free(g.touched.list);
-    free(g.again.list);
     return st;
 }
