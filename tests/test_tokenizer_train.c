@@ -573,6 +573,90 @@ static void tokens_have_an_end(void **state)
     free(text);
 }
 
+/* ---- with the encoder ---- */
+
+/* Characters of one to four bytes, controls, blanks and special tokens; no U+2581, which
+   sentencepiece takes for a blank. */
+static size_t random_text(char *out, unsigned *seed)
+{
+    static const char *const parts[] = {
+        " ",  "a",  "\n", "\u00e9", "\u65e5", "\t", "\U0001f600", "</s>",
+        "<s", "th", "  ", "\x01",   "'s",     "9",  "\u0301",     "<0x41>"};
+    size_t used = 0, count = (*seed >> 16) % 40;
+    for (size_t i = 0; i < count; i++) {
+        *seed = *seed * 1664525u + 1013904223u;
+        const char *p = parts[(*seed >> 16) % 16];
+        memcpy(out + used, p, strlen(p));
+        used += strlen(p);
+    }
+    return used;
+}
+
+static void what_is_encoded_comes_back(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 300, ROOM = 400 };
+    char *text = long_text(1u << 16), *random = malloc((size_t)ROUNDS * ROOM);
+    const char *texts[ROUNDS];
+    size_t lengths[ROUNDS], counts[ROUNDS];
+    int32_t *ids[ROUNDS];
+    unsigned seed = 3;
+    assert_non_null(random);
+    for (size_t i = 0; i < ROUNDS; i++) {
+        texts[i] = random + i * ROOM;
+        lengths[i] = random_text(random + i * ROOM, &seed);
+    }
+    for (int style = 0; style < 2; style++) {
+        rn_tokenizer_training how = {
+            .vocab = 700, .style = (rn_tokenizer_style)style, .threads = 2};
+        rn_tokenizer *t;
+        WORKS(train("t.json", TEXTS(text), &how, NULL, err));
+        WORKS(rn_tokenizer_open(&t, in_scratch("t.json"), err));
+        assert_int_equal(rn_tokenizer_vocab(t), 700);
+        WORKS(
+            rn_tokenizer_encode_batch(t, texts, lengths, ROUNDS, 0, 3, ids, counts, err));
+        for (size_t i = 0; i < ROUNDS; i++) {
+            char *back;
+            size_t length, count;
+            int32_t *alone;
+            WORKS(rn_tokenizer_decode(t, ids[i], counts[i], false, &back, &length, err));
+            if (length != lengths[i] || memcmp(back, texts[i], length) != 0)
+                fail_msg("'%.*s' came back as '%s'", (int)lengths[i], texts[i], back);
+            WORKS(rn_tokenizer_encode(t, texts[i], lengths[i], 0, &alone, &count, err));
+            assert_int_equal(count, counts[i]);
+            assert_memory_equal(alone, ids[i], count * sizeof *alone);
+            free(alone);
+            free(back);
+            free(ids[i]);
+        }
+        rn_tokenizer_free(t);
+    }
+    free(text);
+    free(random);
+}
+
+/* Training and encoding agree: the words of the text are as many tokens as was told. */
+static void tokens_are_counted_as_encoded(void **state)
+{
+    (void)state;
+    char *text = long_text(300000);
+    for (int style = 0; style < 2; style++) {
+        rn_tokenizer_training how = {
+            .vocab = 700, .style = (rn_tokenizer_style)style, .threads = 2};
+        rn_tokenizer_trained r;
+        rn_tokenizer *t;
+        int32_t *ids;
+        size_t count;
+        WORKS(train("t.json", TEXTS(text), &how, &r, err));
+        WORKS(rn_tokenizer_open(&t, in_scratch("t.json"), err));
+        WORKS(rn_tokenizer_encode(t, text, strlen(text), 0, &ids, &count, err));
+        assert_int_equal(count, r.tokens);
+        free(ids);
+        rn_tokenizer_free(t);
+    }
+    free(text);
+}
+
 /* ---- texts ---- */
 
 static void check_texts(const char *path, const char *leave_out, const char *const *want)
@@ -666,6 +750,8 @@ int main(void)
         cmocka_unit_test(rare_characters_are_bytes),
         cmocka_unit_test(failures_leave_nothing),
         cmocka_unit_test(tokens_have_an_end),
+        cmocka_unit_test(what_is_encoded_comes_back),
+        cmocka_unit_test(tokens_are_counted_as_encoded),
         cmocka_unit_test(texts_come_from_files_folders_and_lines),
         cmocka_unit_test(texts_that_are_none),
     };
