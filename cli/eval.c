@@ -225,7 +225,7 @@ static void complete_bytes(evaluation *e)
 {
     rn_eval_result *r = &e->result;
     r->bytes = e->bytes;
-    if (!r->bytes && e->m.tokenizer) r->bytes = e->tokens;
+    if (!r->bytes && e->m.bytewise) r->bytes = e->tokens;
     r->bits_per_byte = rn_eval_bits_per_byte(r->loss, e->tokens, r->bytes);
 }
 

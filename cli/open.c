@@ -1,5 +1,6 @@
-/* Opening what a command works with; see open.h. The byte tokenizer belongs to every
-   model of 256 ids that has no tokenizer file beside it. */
+/* Opening what a command works with; see open.h. A model's tokenizer is the
+   tokenizer.json beside it; the byte tokenizer belongs to every model of 256 ids that has
+   no tokenizer file. */
 #define _POSIX_C_SOURCE 200809L
 #include "open.h"
 
@@ -8,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static bool known_device(const char *name)
@@ -89,22 +91,63 @@ int cli_check_model(const cli_args *args, const char *path, rn_error *err)
     return code;
 }
 
-/* Whether `folder` holds a sub-word tokenizer, which this version cannot read. */
-static bool has_tokenizer_file(const char *path)
+/* Sets out to the file `name` in the model's folder; false where there is none. `path` is
+   the folder or a file in it. */
+static bool find_beside(const char *path, const char *name, char *out, size_t size)
 {
-    static const char *const names[] = {"tokenizer.json", "tokenizer.model",
-                                        "vocab.json"};
+    struct stat status;
+    const bool folder = !stat(path, &status) && S_ISDIR(status.st_mode);
     const char *slash = strrchr(path, '/');
-    size_t length = strlen(path);
-    bool file = length > 12 && !strcmp(path + length - 12, ".safetensors");
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char name[4096];
-        int folder = file ? (slash ? (int)(slash - path) : 1) : (int)length;
-        const char *base = file && !slash ? "." : path;
-        int n = snprintf(name, sizeof name, "%.*s/%s", folder, base, names[i]);
-        if (n > 0 && (size_t)n < sizeof name && !access(name, F_OK)) return true;
+    int n;
+    if (folder) n = snprintf(out, size, "%s/%s", path, name);
+    else if (!slash) n = snprintf(out, size, "%s", name);
+    else n = snprintf(out, size, "%.*s/%s", (int)(slash - path), path, name);
+    return n > 0 && (size_t)n < size && !access(out, F_OK);
+}
+
+static void warn_of_tokenizer(const cli_args *args, const char *path,
+                              const char *sentence)
+{
+    char line[6000];
+    if (cli_given(args, "quiet")) return;
+    snprintf(line, sizeof line, "warning: %s: %s", path, sentence);
+    cli_print_error(NULL, line);
+}
+
+static int open_tokenizer_file(const cli_args *args, const char *path, cli_model *out,
+                               rn_error *err)
+{
+    rn_status st = rn_tokenizer_open(&out->tokenizer, path, err);
+    if (st) return cli_code(st);
+    const size_t ids = rn_tokenizer_vocab(out->tokenizer);
+    if (ids > out->info.vocab_size)
+        return cli_fail(err, "%s: has %zu ids, but the vocab_size of %s is %zu", path,
+                        ids, out->label, (size_t)out->info.vocab_size);
+    const char *note;
+    for (size_t i = 0; (note = rn_tokenizer_note(out->tokenizer, i)) != NULL; i++)
+        warn_of_tokenizer(args, path, note);
+    return CLI_DONE;
+}
+
+/* With --ids a tokenizer is welcome, but nobody needs it. */
+static int open_tokenizer(const cli_args *args, const char *path, cli_model *out,
+                          rn_error *err)
+{
+    char file[4096];
+    if (path && find_beside(path, "tokenizer.json", file, sizeof file)) {
+        int code = open_tokenizer_file(args, file, out, err);
+        if (!code || !cli_has(args, "ids") || !cli_given(args, "ids")) return code;
+        rn_tokenizer_free(out->tokenizer);
+        out->tokenizer = NULL;
+        warn_of_tokenizer(args, "the tokenizer is left out", err->message);
+        return CLI_DONE;
     }
-    return false;
+    if (path && (find_beside(path, "tokenizer.model", file, sizeof file) ||
+                 find_beside(path, "vocab.json", file, sizeof file)))
+        return CLI_DONE;
+    if (out->info.vocab_size != 256) return CLI_DONE;
+    out->bytewise = true;
+    return cli_code(rn_tokenizer_open(&out->tokenizer, "byte", err));
 }
 
 void cli_warn_of_keys(const cli_args *args, const rn_model *model, const char *label)
@@ -153,9 +196,7 @@ int cli_open_model(const cli_args *args, const char *path, cli_model *out, rn_er
     int code = cli_open_model_as(args, path, &how, out, err);
     if (code) return code;
     cli_warn_of_keys(args, out->model, out->label);
-    if (out->info.vocab_size != 256 || (path && has_tokenizer_file(path)))
-        return CLI_DONE;
-    return cli_code(rn_tokenizer_open(&out->tokenizer, "byte", err));
+    return open_tokenizer(args, path, out, err);
 }
 
 void cli_close_model(cli_model *m)

@@ -14,6 +14,7 @@ typedef struct cli_model {
     rn_model *model;
     rn_model_info info;
     rn_tokenizer *tokenizer;
+    bool bytewise;     /* the tokenizer is the byte one */
     const char *label; /* the path, the preset or the config's path */
 } cli_model;
 

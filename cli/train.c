@@ -244,7 +244,8 @@ static int open_model(training *t, rn_error *err)
     rn_model_info info;
     rn_model_info_get(t->model, &info);
     size_t ids = rn_tokenizer_vocab(t->tokenizer);
-    if (ids == info.vocab_size) return CLI_DONE;
+    bool file = strcmp(cli_text(t->args, "tokenizer"), "byte") != 0;
+    if (ids == info.vocab_size || (file && ids < info.vocab_size)) return CLI_DONE;
     return cli_usage(err,
                      "--tokenizer: %s has %zu ids, but the model's vocab_size is %zu",
                      cli_text(t->args, "tokenizer"), ids, info.vocab_size);
@@ -282,6 +283,8 @@ static rn_status on_accepted(void *user, rn_error *err)
     int code = cli_staged_place(&t->train_file, err);
     if (!code) code = cli_staged_place(&t->val_file, err);
     if (code) return RN_EIO;
+    rn_status st = rn_tokenizer_copy(cli_text(t->args, "tokenizer"), t->out, err);
+    if (st) return st;
     cli_tokens_sweep(t->out);
     cli_progress_clear(&t->progress);
     cli_keep_clean(t->args, t->out, cli_int(t->args, "keep") > 0);

@@ -20,7 +20,7 @@ static inline char *golden_bytes(const char *folder, const char *name, size_t *s
     char path[1024];
     snprintf(path, sizeof path, "%s/tokenizers/%s/%s.zst", RN_GOLDEN, folder, name);
     if (access(path, R_OK) != 0) return NULL;
-    size_t packed;
+    size_t packed = 0;
     char *bytes = get_bytes(path, &packed);
     unsigned long long full = ZSTD_getFrameContentSize(bytes, packed);
     assert_true(full < 1u << 24);
@@ -35,7 +35,7 @@ static inline char *golden_bytes(const char *folder, const char *name, size_t *s
 
 static inline rn_tokenizer *golden_tokenizer(const char *folder)
 {
-    size_t size;
+    size_t size = 0;
     char name[64];
     char *bytes = golden_bytes(folder, "tokenizer.json", &size);
     assert_non_null(bytes);
@@ -52,7 +52,7 @@ static inline size_t golden_lines(const char *folder, const char *name,
                                   void (*check)(const json_t *line, void *user),
                                   void *user)
 {
-    size_t size, count = 0;
+    size_t size = 0, count = 0;
     char *bytes = golden_bytes(folder, name, &size);
     for (char *at = bytes, *end; bytes && *at; at = end + 1) {
         end = strchr(at, '\n');

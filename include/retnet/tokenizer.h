@@ -42,19 +42,15 @@ rn_status rn_tokenizer_encode(const rn_tokenizer *t, const void *text, size_t le
                               unsigned flags, int32_t **ids, size_t *count,
                               rn_error *err);
 
-/** A text, owned by the caller, and its ids. */
-typedef struct rn_tokenizer_job {
-    const void *text;
-    size_t length;
-    int32_t *ids; /**< freed with free() */
-    size_t count;
-} rn_tokenizer_job;
-
-/** Fills in the ids of many texts, the same as one by one, by up to `threads` threads (0:
-    as many as OpenMP has). After a failure no job has ids. */
-rn_status rn_tokenizer_encode_many(const rn_tokenizer *t, rn_tokenizer_job *jobs,
-                                   size_t count, unsigned flags, int threads,
-                                   rn_error *err);
+/**
+ * Ids of `count` texts at once, the same as one by one, over `threads` threads (0: 1).
+ * ids[i] and counts[i] are filled for every text, each ids[i] freed with free(); none is
+ * set on failure.
+ */
+rn_status rn_tokenizer_encode_batch(const rn_tokenizer *t, const char *const *texts,
+                                    const size_t *lengths, size_t count, unsigned flags,
+                                    int threads, int32_t **ids, size_t *counts,
+                                    rn_error *err);
 
 /** The text of ids, *text freed with free(), ended by a 0 that *length does not count.
     Ids that no token has are skipped, special tokens too where skip_special. */
@@ -67,6 +63,10 @@ rn_status rn_tokenizer_decode(const rn_tokenizer *t, const int32_t *ids, size_t 
 rn_status rn_tokenizer_decode_bytes(const rn_tokenizer *t, const int32_t *ids,
                                     size_t count, bool skip_special, char **bytes,
                                     size_t *length, rn_error *err);
+
+/** Copies a tokenizer's file, as tokenizer.json, and the tokenizer_config.json beside it
+    into a folder. Does nothing for a built-in's name. */
+rn_status rn_tokenizer_copy(const char *name, const char *folder, rn_error *err);
 
 /** Sentence `index` on what of the tokenizer's file is left out ("padding is ignored:
     ..."), for a warning; NULL past the last. Owned by the tokenizer. */

@@ -1,8 +1,9 @@
 /* Tokenizers for callers of the library: each call goes to the kind that was opened. Text
    from ids is in src/tokenizer/detokenizer.c. */
+#define _POSIX_C_SOURCE 200809L
+#include "core/file.h"
 #include "tokenizer/tokenizer.h"
 
-#include <omp.h>
 #include <stdlib.h>
 
 rn_status rn_tokenizer_open(rn_tokenizer **out, const char *name, rn_error *err)
@@ -40,80 +41,43 @@ const char *rn_tokenizer_note(const rn_tokenizer *t, size_t index)
     return t->notes[index];
 }
 
-static void free_work(const rn_tokenizer *t, void *work)
-{
-    if (t->kind->free_work) t->kind->free_work(work);
-}
-
-static rn_status encode(const rn_tokenizer *t, void **work, const void *text,
-                        size_t length, unsigned flags, int32_t **ids, size_t *count,
-                        rn_error *err)
-{
-    rn_id_list list = {.count = 0};
-    rn_status st = t->kind->encode(t, work, text, length, flags, &list, err);
-    if (!st) st = rn_id_list_reserve(&list, 1, err); /* never NULL */
-    if (st) {
-        rn_id_list_free(&list);
-        return st;
-    }
-    int32_t *fitted = realloc(list.ids, (list.count ? list.count : 1) * sizeof *fitted);
-    *ids = fitted ? fitted : list.ids;
-    *count = list.count;
-    return RN_OK;
-}
-
 rn_status rn_tokenizer_encode(const rn_tokenizer *t, const void *text, size_t length,
                               unsigned flags, int32_t **ids, size_t *count, rn_error *err)
 {
     void *work = NULL;
-    rn_status st = encode(t, &work, text, length, flags, ids, count, err);
-    free_work(t, work);
+    rn_status st =
+        rn_tokenizer_encode_with(t, &work, text, length, flags, ids, count, err);
+    if (t->kind->free_work) t->kind->free_work(work);
     return st;
 }
 
-/* The first failure, by the order of the jobs. */
-typedef struct failure {
-    size_t job;
-    rn_status status;
-    rn_error error;
-} failure;
-
-static void do_job(const rn_tokenizer *t, void **work, rn_tokenizer_job *jobs, size_t i,
-                   unsigned flags, failure *first)
+static rn_status copy_file(const char *from, const char *folder, const char *as,
+                           rn_error *err)
 {
-    rn_error error;
-    rn_tokenizer_job *job = &jobs[i];
-    rn_status st =
-        encode(t, work, job->text, job->length, flags, &job->ids, &job->count, &error);
-    if (!st) return;
-#pragma omp critical(rn_tokenizer_failure)
-    if (!first->status || i < first->job)
-        *first = (failure){.job = i, .status = st, .error = error};
+    rn_map map;
+    char *to = rn_path_join(folder, as);
+    if (!to) return rn_fail_memory(err, folder, strlen(folder));
+    rn_status st = rn_map_open(&map, from, err);
+    if (!st) {
+        st = rn_write_file(to, map.data, map.size, err);
+        rn_map_close(&map);
+    }
+    free(to);
+    return st;
 }
 
-rn_status rn_tokenizer_encode_many(const rn_tokenizer *t, rn_tokenizer_job *jobs,
-                                   size_t count, unsigned flags, int threads,
-                                   rn_error *err)
+rn_status rn_tokenizer_copy(const char *name, const char *folder, rn_error *err)
 {
-    failure first = {.status = RN_OK};
-    for (size_t i = 0; i < count; i++) {
-        jobs[i].ids = NULL;
-        jobs[i].count = 0;
-    }
-    if (threads <= 0) threads = omp_get_max_threads();
-#pragma omp parallel num_threads(threads)
-    {
-        void *work = NULL;
-#pragma omp for schedule(dynamic)
-        for (size_t i = 0; i < count; i++) do_job(t, &work, jobs, i, flags, &first);
-        free_work(t, work);
-    }
-    if (!first.status) return RN_OK;
-    for (size_t i = 0; i < count; i++) {
-        free(jobs[i].ids);
-        jobs[i].ids = NULL;
-        jobs[i].count = 0;
-    }
-    if (err) *err = first.error;
-    return first.status;
+    static const char config[] = "tokenizer_config.json";
+    if (rn_tokenizer_find(name) != &rn_tokenizer_file) return RN_OK;
+    char *file =
+        rn_path_is_folder(name) ? rn_path_join(name, "tokenizer.json") : strdup(name);
+    char *beside = file ? rn_tokenizer_beside(file, config) : NULL;
+    rn_status st =
+        beside ? rn_make_folder(folder, err) : rn_fail_memory(err, name, strlen(name));
+    if (!st) st = copy_file(file, folder, "tokenizer.json", err);
+    if (!st && rn_path_exists(beside)) st = copy_file(beside, folder, config, err);
+    free(file);
+    free(beside);
+    return st;
 }

@@ -72,13 +72,8 @@ static int32_t usual_end(const rn_file_tokenizer *t)
 
 static rn_status find_end(rn_file_tokenizer *t, const char *path, rn_error *err)
 {
-    const char *slash = strrchr(path, '/');
-    const size_t folder = slash ? (size_t)(slash - path) + 1 : 0;
-    static const char name[] = "tokenizer_config.json";
-    char *beside = malloc(folder + sizeof name);
-    if (!beside) return rn_fail_memory(err, path, folder + sizeof name);
-    memcpy(beside, path, folder);
-    memcpy(beside + folder, name, sizeof name);
+    char *beside = rn_tokenizer_beside(path, "tokenizer_config.json");
+    if (!beside) return rn_fail_memory(err, path, strlen(path));
     rn_status st = RN_OK;
     t->base.end_id = -1;
     if (rn_path_exists(beside)) {

@@ -41,4 +41,12 @@ extern const rn_tokenizer_kind rn_tokenizer_byte, rn_tokenizer_file;
 /* The kind of a name, or NULL. */
 const rn_tokenizer_kind *rn_tokenizer_find(const char *name);
 
+/* rn_tokenizer_encode with what a thread keeps from text to text. */
+rn_status rn_tokenizer_encode_with(const rn_tokenizer *t, void **work, const void *text,
+                                   size_t length, unsigned flags, int32_t **ids,
+                                   size_t *count, rn_error *err);
+
+/* `name` in the folder that the file lies in, freed with free; NULL: no memory. */
+char *rn_tokenizer_beside(const char *file, const char *name);
+
 #endif
