@@ -98,15 +98,6 @@ rn_status rn_detokenizer_put(rn_detokenizer *d, int32_t id, const char **text,
 rn_status rn_detokenizer_end(rn_detokenizer *d, const char **text, size_t *length,
                              rn_error *err);
 
-/**
- * Ids of `count` texts at once, over `threads` threads (0: 1). ids[i] and counts[i] are
- * filled for every text, each ids[i] freed with free(); none is set on failure.
- */
-rn_status rn_tokenizer_encode_batch(const rn_tokenizer *t, const char *const *texts,
-                                    const size_t *lengths, size_t count, unsigned flags,
-                                    int threads, int32_t **ids, size_t *counts,
-                                    rn_error *err);
-
 /** What a trained tokenizer is like. */
 typedef enum rn_tokenizer_style {
     RN_STYLE_BYTE_BPE,     /**< words by GPT-2's expression, symbols are bytes */

@@ -141,29 +141,38 @@ static size_t choose_letters(letter *letters, size_t count, uint64_t total, size
     return chosen;
 }
 
+/* The characters that came, with their counts. */
+static rn_status list_letters(letter **out, size_t *count, const uint64_t *counts,
+                              rn_error *err)
+{
+    size_t n = 0;
+    for (uint32_t code = 0; code < CODES; code++) n += counts[code] > 0;
+    letter *list = malloc((n + 1) * sizeof *list);
+    if (!list) return rn_fail_memory(err, "an alphabet", n * sizeof *list);
+    *out = list;
+    *count = n;
+    n = 0;
+    for (uint32_t code = 0; code < CODES; code++)
+        if (counts[code]) list[n++] = (letter){counts[code], code};
+    return RN_OK;
+}
+
 static rn_status add_letters(rn_train_model *m, const rn_words *words, size_t most,
                              rn_error *err)
 {
     uint64_t *counts = calloc(CODES, sizeof *counts);
-    letter *letters = malloc(CODES * sizeof *letters);
-    rn_status st = RN_OK;
+    letter *letters = NULL;
     size_t count = 0;
-    if (!counts || !letters) {
-        st = rn_fail_memory(err, "an alphabet", CODES * sizeof *letters);
-        goto end;
-    }
-    uint64_t total = count_letters(counts, words);
-    counts[RN_TRAIN_MARK] += total / RARE + 1; /* never left out */
-    for (uint32_t code = 0; code < CODES; code++)
-        if (counts[code]) letters[count++] = (letter){counts[code], code};
-    total += total / RARE + 1;
-    count = choose_letters(letters, count, total, most);
+    if (!counts) return rn_fail_memory(err, "an alphabet", CODES * sizeof *counts);
+    uint64_t total = count_letters(counts, words), mark = total / RARE + 1;
+    counts[RN_TRAIN_MARK] += mark; /* never left out */
+    rn_status st = list_letters(&letters, &count, counts, err);
+    free(counts);
+    if (!st) count = choose_letters(letters, count, total + mark, most);
     for (size_t i = 0; !st && i < count; i++) {
         char text[4];
         st = add_token(m, text, spell(text, letters[i].code), true, err);
     }
-end:
-    free(counts);
     free(letters);
     return st;
 }
