@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *const cli_on_off[] = {"on", "off", NULL};
 const char *const cli_forms[] = {"chunkwise", "parallel", "recurrent", NULL};
 const char *const cli_row_norms[] = {"none",       "decay", "paper",
                                      "torchscale", "auto",  NULL};

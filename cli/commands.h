@@ -46,6 +46,9 @@ extern const cli_group cli_random_model;
 extern const char *const cli_forms[];
 extern const char *const cli_row_norms[];
 
+/* "on", "off": what --documents takes. */
+extern const char *const cli_on_off[];
+
 /* What --type means, in the order of rn_weight_type; NULL past the end. */
 const char *cli_weight_type(size_t index);
 

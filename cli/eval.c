@@ -24,7 +24,15 @@
 /* clang-format off */
 static const cli_option text_options[] = {
     {.name = "text", .kind = CLI_TEXT, .metavar = "PATH", .complete = CLI_FILES,
-     .help = "a text file, a folder of them, or a token file (.bin)"},
+     .help = "a text file or a JSONL file with a \"text\" field, plain or .zst, a token "
+             "file (.bin of nanoGPT, llm.c, Megatron), or a folder of them"},
+    {.name = "documents", .kind = CLI_CHOICE, .choices = cli_on_off, .fallback = "on",
+     .help = "begin anew at each document of --text: files, lines of JSONL, and what an "
+             "index names; with --logits and --grads the text is one row"},
+    {.name = "document-token", .kind = CLI_TEXT, .metavar = "[end:|begin:]ID",
+     .shown = "begin:50256 in llm.c's u16 files, the tokenizer's end id in other token "
+              "files without an index",
+     .help = "the id that ends, or begins, each document of token files"},
     {.name = "ids", .kind = CLI_TEXT, .metavar = "FILE", .complete = CLI_FILES,
      .help = "rows of ids: a JSON array of arrays, or a safetensors file with a tensor "
              "ids"},
@@ -188,10 +196,9 @@ static int text_as_row(evaluation *e, const rn_tokens *tokens, rn_error *err)
         return cli_fail(err, "--text: %" PRIu64 " tokens do not fit into memory", count);
     e->ids = malloc((size_t)count * sizeof *e->ids + 1);
     if (!e->ids) return cli_fail(err, "--text: out of memory for %" PRIu64 " ids", count);
-    rn_tokens_read(tokens, 0, (size_t)count, e->ids);
     e->batch = 1;
     e->length = (size_t)count;
-    return CLI_DONE;
+    return cli_code(rn_tokens_read(tokens, 0, (size_t)count, e->ids, err));
 }
 
 static int eval_text(evaluation *e, rn_error *err)
@@ -204,8 +211,11 @@ static int eval_text(evaluation *e, rn_error *err)
                         "%s: a vocabulary of %zu ids, for which this version has no "
                         "tokenizer; use --ids or a token file",
                         e->m.label, e->m.info.vocab_size);
+    cli_reading how;
+    int code = cli_reading_of(&how, e->args, e->m.tokenizer, &e->progress, err);
+    if (code) return code;
     cli_interrupt_remember();
-    int code = cli_tokens_temporary(path, e->m.tokenizer, &tokens, err);
+    code = cli_tokens_temporary(&how, path, &tokens, err);
     cli_interrupt_exit();
     if (code) return code;
     e->tokens = rn_tokens_count(tokens);
@@ -304,7 +314,9 @@ static int check_files(const cli_args *args, rn_form form, rn_error *err)
         return cli_usage(err, "--logits and --grads name the same file");
     if (cli_given(args, "window") && (logits || grads || cli_given(args, "ids")))
         return cli_usage(err, "--window: only with --text, without --logits and --grads");
-    int code = cli_check_input(cli_text(args, "text"), err);
+    cli_reading how;
+    int code = cli_reading_of(&how, args, NULL, NULL, err);
+    if (!code) code = cli_check_input(cli_text(args, "text"), err);
     if (!code) code = cli_check_input(cli_text(args, "ids"), err);
     if (!code) code = check_place(cli_text(args, "logits"), err);
     if (!code) code = check_place(cli_text(args, "grads"), err);
@@ -352,6 +364,7 @@ static int run(const cli_args *args, rn_error *err)
                                   .chunk = (size_t)cli_int(args, "chunk"),
                                   .row_norm = (rn_row_norm)cli_int(args, "row-norm"),
                                   .window = (size_t)cli_int(args, "window"),
+                                  .documents = cli_int(args, "documents") == 0,
                                   .progress = show_progress,
                                   .user = &e};
     if (cli_given(args, "ids"))

@@ -189,10 +189,9 @@ static int decode_tokens(decoding *d, const char *path, rn_error *err)
     if (!code && d->lines) code = begin_text(d, err);
     for (uint64_t at = 0; !code && at < count; at += BLOCK) {
         size_t n = count - at < BLOCK ? (size_t)(count - at) : BLOCK;
-        rn_tokens_read(tokens, at, n, ids);
+        code = cli_code(rn_tokens_read(tokens, at, n, ids, err));
         for (size_t i = 0; !code && i < n; i++) code = give_id(d, ids[i], err);
         show_progress(d);
-        if (!code && cli_interrupted()) code = CLI_INTERRUPTED;
     }
     if (!code && d->lines) code = end_text(d, err);
     rn_tokens_free(tokens);
@@ -241,7 +240,7 @@ static int run(const cli_args *args, rn_error *err)
     if (d.skip && cli_int(args, "special"))
         return cli_usage(err, "--special and --no-special exclude each other");
     if (d.json && d.lines) d.list = json_array();
-    cli_interrupt_remember();
+    cli_interrupt_exit(); /* there is nothing to save */
     int code = cli_code(rn_tokenizer_open(&d.tokenizer, args->operands[0], err));
     if (!code) code = decode_all(&d, err);
     if (!code) code = print_result(&d, err);

@@ -165,6 +165,19 @@ static int print_result(encoding *e, rn_error *err)
     return cli_print_json(object, err);
 }
 
+/* Whether the name is that of JSONL, plain or compressed. */
+static bool is_jsonl(const char *path)
+{
+    static const char *const endings[] = {".jsonl", ".ndjson", ".jsonl.zst",
+                                          ".ndjson.zst"};
+    size_t length = strlen(path);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        size_t n = strlen(endings[i]);
+        if (length > n && !strcmp(path + length - n, endings[i])) return true;
+    }
+    return false;
+}
+
 /* Where the ids go. One plain text gives one list, what may be several a list of lists.
  */
 static int open_output(encoding *e, rn_error *err)
@@ -177,10 +190,8 @@ static int open_output(encoding *e, rn_error *err)
     }
     if (!cli_int(args, "json")) return CLI_DONE;
     const char *only = args->operand_count == 2 ? args->operands[1] : NULL;
-    size_t length = only ? strlen(only) : 0;
     e->nested = args->operand_count > 2 || cli_int(args, "lines") ||
-                (only && (cli_is_folder(only) ||
-                          (length > 6 && !strcmp(only + length - 6, ".jsonl"))));
+                (only && (cli_is_folder(only) || is_jsonl(only)));
     e->list = json_array();
     return e->list ? CLI_DONE : cli_fail(err, "out of memory for the JSON result");
 }
@@ -198,7 +209,8 @@ static int open_encoding(encoding *e, rn_error *err)
                (cli_int(args, "plain") ? (unsigned)RN_ENCODE_PLAIN : 0u);
     e->copy = malloc(BATCH_BYTES);
     if (!e->copy) return cli_fail(err, "out of memory for texts");
-    cli_interrupt_remember();
+    if (cli_text(args, "out")) cli_interrupt_remember();
+    else cli_interrupt_exit(); /* there is nothing to save */
     code = cli_code(rn_tokenizer_open(&e->tokenizer, args->operands[0], err));
     if (!code)
         code = cli_texts_open(&e->texts, files ? args->operands + 1 : NULL,

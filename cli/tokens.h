@@ -4,24 +4,41 @@
 #define RN_CLI_TOKENS_H
 
 #include "options.h"
+#include "progress.h"
 
 #include "retnet/data.h"
 
-/* Whether the path is a token file by its name (.bin). */
+/* Whether the path is a token file (by its name, .bin, or its header), or a folder of
+   nothing else. */
 bool cli_is_token_file(const char *path);
 
 bool cli_is_folder(const char *path);
 
-/* A token file that is built beside its place, and takes it when the run is accepted.
-   Zeroed at first; both names are NULL when there is nothing to place. */
+/* How files are read. */
+typedef struct cli_reading {
+    const rn_tokenizer *tokenizer; /* NULL: there is none */
+    cli_progress *progress;
+    int threads;           /* that encode; 0: as many as processors */
+    bool documents;        /* their borders are looked for */
+    rn_document_rule rule; /* --document-token, or NONE */
+    int32_t id;
+} cli_reading;
+
+/* From --documents, --document-token and --threads; CLI_USAGE for one that is wrong. */
+int cli_reading_of(cli_reading *out, const cli_args *args, const rn_tokenizer *tokenizer,
+                   cli_progress *progress, rn_error *err);
+
+/* A token file that is built beside its place, and takes it when the run is accepted; its
+   index goes with it. Zeroed at first; both names are NULL when there is nothing to
+   place. */
 typedef struct cli_staged {
     char *path, *built;
 } cli_staged;
 
-/* Text and token files as one sequence for OUT/data/NAME.bin, OUT itself left out; one
-   token file alone is opened in place. */
-int cli_tokens_stage(const char *const *paths, size_t count, const char *out,
-                     const char *name, const rn_tokenizer *tokenizer, rn_tokens **tokens,
+/* Text and token files as one sequence for OUT/data/NAME.bin, OUT itself left out; token
+   files alone are opened in place. */
+int cli_tokens_stage(const cli_reading *how, const char *const *paths, size_t count,
+                     const char *out, const char *name, rn_tokens **tokens,
                      cli_staged *staged, rn_error *err);
 
 /* Gives the file its name. cli_staged_drop removes what has not got it. */
@@ -33,8 +50,8 @@ void cli_staged_drop(cli_staged *staged);
 void cli_tokens_sweep(const char *out);
 
 /* The text of one path, or a token file in place, with the built file in a temporary
-   place, which is gone on return (the map keeps its contents). */
-int cli_tokens_temporary(const char *path, const rn_tokenizer *tokenizer, rn_tokens **out,
+   place, which is gone on return (the open file keeps its contents). */
+int cli_tokens_temporary(const cli_reading *how, const char *path, rn_tokens **out,
                          rn_error *err);
 
 /* Whether a file to be read is there, and whether the folder of a file to be written is,

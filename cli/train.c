@@ -4,6 +4,7 @@
  */
 #define _POSIX_C_SOURCE 200809L
 #include "commands.h"
+#include "data.h"
 #include "interrupt.h"
 #include "keep.h"
 #include "open.h"
@@ -27,7 +28,20 @@ static const char *const train_forms[] = {"chunkwise", "parallel", NULL};
 /* clang-format off */
 static const cli_option data_options[] = {
     {.name = "data", .letter = 'd', .kind = CLI_PATHS, .metavar = "PATH...",
-     .complete = CLI_FILES, .help = "text files, folders of them, token files (.bin)"},
+     .complete = CLI_FILES,
+     .help = "text files and JSONL files with a \"text\" field, plain or .zst, token files "
+             "(.bin of nanoGPT, llm.c, Megatron), folders of them"},
+    {.name = "weights", .kind = CLI_TEXT, .metavar = "X,Y,...",
+     .help = "mix the paths of --data: each row is drawn from one of them, in these "
+             "proportions; without it they are one text"},
+    {.name = "documents", .kind = CLI_CHOICE, .choices = cli_on_off, .fallback = "on",
+     .help = "keep documents apart in a row: no token is predicted, and nothing "
+             "remembered, across their borders. Files, lines of JSONL and what an index "
+             "names are documents"},
+    {.name = "document-token", .kind = CLI_TEXT, .metavar = "[end:|begin:]ID",
+     .shown = "begin:50256 in llm.c's u16 files, the tokenizer's end id in other token "
+              "files without an index",
+     .help = "the id that ends, or begins, each document of token files"},
     {.name = "val", .kind = CLI_TEXT, .metavar = "PATH", .complete = CLI_FILES,
      .help = "validation text, folder or token file"},
     {.name = "val-fraction", .kind = CLI_REAL, .metavar = "X", .fallback = "0.1",
@@ -125,11 +139,10 @@ typedef struct training {
     const char *out;
     bool continues; /* a checkpoint in out is resumed */
     bool new_out;   /* there was no out */
-    cli_staged train_file, val_file;
     rn_exec *x;
     rn_model *model;
     rn_tokenizer *tokenizer;
-    rn_tokens *all, *data, *val; /* data and val may be slices of all */
+    cli_data data;
     cli_progress progress;
     double val_loss, val_bits; /* of the latest evaluation, NaN before */
     int keep_code;             /* of --keep, which fails inside the callback */
@@ -163,11 +176,8 @@ static int check_options(const cli_args *args, rn_error *err)
 /* What can be seen of files before any work. */
 static int check_files(training *t, rn_error *err)
 {
-    const cli_value *data = cli_get(t->args, "data");
-    int code = cli_check_input(cli_text(t->args, "val"), err);
+    int code = cli_data_check(t->args, err);
     if (!code) code = cli_check_input(cli_text(t->args, "init"), err);
-    for (size_t i = 0; i < data->count && !code; i++)
-        code = cli_check_input(data->list[i], err);
     if (code) return code;
     bool resumable = rn_train_resumable(t->out);
     t->continues = resumable && cli_int(t->args, "resume");
@@ -175,16 +185,6 @@ static int check_files(training *t, rn_error *err)
     if (resumable && !t->continues)
         return cli_fail(err, "%s: holds a checkpoint; --resume continues it", t->out);
     return CLI_DONE;
-}
-
-/* Whether any text is to be encoded: then the vocabulary is the tokenizer's. */
-static bool reads_text(const cli_args *args)
-{
-    const cli_value *data = cli_get(args, "data");
-    const char *val = cli_text(args, "val");
-    for (size_t i = 0; i < data->count; i++)
-        if (!cli_is_token_file(data->list[i])) return true;
-    return val && !cli_is_token_file(val);
 }
 
 /* A new model: the shape of --preset or --config, with the tokenizer's vocabulary in a
@@ -198,7 +198,7 @@ static int create_model(training *t, rn_error *err)
     const char **settings = calloc(source.settings_count + 1, sizeof *settings);
     if (!settings) return cli_fail(err, "out of memory for --set");
     if (!source.preset && !source.config_path) source.preset = "nano";
-    if (source.preset && reads_text(t->args)) {
+    if (source.preset && cli_data_reads_text(t->args)) {
         snprintf(vocab, sizeof vocab, "vocab_size=%zu", rn_tokenizer_vocab(t->tokenizer));
         settings[count++] = vocab;
     }
@@ -239,7 +239,7 @@ static int open_model(training *t, rn_error *err)
     if (code) return code;
     const char *config = cli_text(t->args, "config");
     cli_warn_of_keys(t->args, t->model, init ? init : config ? config : t->out);
-    if (!reads_text(t->args)) return code;
+    if (!cli_data_reads_text(t->args)) return code;
 
     rn_model_info info;
     rn_model_info_get(t->model, &info);
@@ -251,38 +251,19 @@ static int open_model(training *t, rn_error *err)
                      cli_text(t->args, "tokenizer"), ids, info.vocab_size);
 }
 
-/* The last part of the training tokens validates. */
-static int split_tokens(training *t, rn_error *err)
-{
-    double fraction = cli_real(t->args, "val-fraction");
-    uint64_t count = rn_tokens_count(t->all);
-    uint64_t first = (uint64_t)((double)count * (1 - fraction));
-    rn_status st = rn_tokens_slice(&t->data, t->all, 0, first, err);
-    if (!st && first < count)
-        st = rn_tokens_slice(&t->val, t->all, first, count - first, err);
-    return cli_code(st);
-}
-
 static int open_tokens(training *t, rn_error *err)
 {
-    const cli_value *paths = cli_get(t->args, "data");
-    const char *val = cli_text(t->args, "val");
+    cli_reading how;
     cli_progress_show(&t->progress, "reading the data");
-    int code = cli_tokens_stage(paths->list, paths->count, t->out, "train", t->tokenizer,
-                                &t->all, &t->train_file, err);
-    if (code) return code;
-    if (!val) return split_tokens(t, err);
-    return cli_tokens_stage(&val, 1, t->out, "val", t->tokenizer, &t->val, &t->val_file,
-                            err);
+    int code = cli_reading_of(&how, t->args, t->tokenizer, &t->progress, err);
+    return code ? code : cli_data_open(&t->data, t->args, t->out, &how, err);
 }
 
 /* The folder is this run's: its own files may take their places. */
 static rn_status on_accepted(void *user, rn_error *err)
 {
     training *t = user;
-    int code = cli_staged_place(&t->train_file, err);
-    if (!code) code = cli_staged_place(&t->val_file, err);
-    if (code) return RN_EIO;
+    if (cli_data_place(&t->data, err)) return RN_EIO;
     rn_status st = rn_tokenizer_copy(cli_text(t->args, "tokenizer"), t->out, err);
     if (st) return st;
     cli_tokens_sweep(t->out);
@@ -295,8 +276,7 @@ static rn_status on_accepted(void *user, rn_error *err)
    only. */
 static void drop_files(training *t)
 {
-    cli_staged_drop(&t->train_file);
-    cli_staged_drop(&t->val_file);
+    cli_data_close(&t->data);
     if (!t->new_out) return;
     char *folder = cli_join(t->out, "data");
     if (folder) rmdir(folder);
@@ -411,8 +391,9 @@ static int train(training *t, rn_error *err)
     rn_train_result result;
     rn_train_run_options options = {.train = train_options(args),
                                     .out = t->out,
-                                    .data = t->data ? t->data : t->all,
-                                    .val = t->val,
+                                    .sources = t->data.sources,
+                                    .source_count = t->data.count,
+                                    .val = t->data.val,
                                     .eval_every = (uint64_t)cli_int(args, "eval-every"),
                                     .save_every = (uint64_t)cli_int(args, "save-every"),
                                     .resume = cli_int(args, "resume") != 0,
@@ -459,9 +440,6 @@ static int run(const cli_args *args, rn_error *err)
     code = prepare(&t, err);
     if (!code) code = train(&t, err);
     cli_progress_clear(&t.progress);
-    rn_tokens_free(t.val);
-    rn_tokens_free(t.data);
-    rn_tokens_free(t.all);
     rn_tokenizer_free(t.tokenizer);
     rn_model_free(t.model);
     rn_exec_close(t.x);

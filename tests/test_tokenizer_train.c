@@ -691,6 +691,12 @@ static void texts_come_from_files_folders_and_lines(void **state)
                 TEXTS("one", "", "second", "", "fourth\n"));
     check_texts(in_scratch("in/b"), NULL, TEXTS("second"));
 
+    static const char packed[] = {/* "packed\n" in a frame of zstd */
+                                  '\x28', '\xb5', '\x2f', '\xfd', '\x20', '\x07',
+                                  '\x39', '\x00', '\x00', 'p',    'a',    'c',
+                                  'k',    'e',    'd',    '\n'};
+    check_texts(put_bytes("p.txt.zst", packed, sizeof packed), NULL, TEXTS("packed\n"));
+
     rn_texts *t;
     const char *text, *path = put_text("zero.jsonl", "{\"text\": \"a\\u0000b\"}");
     size_t length;
@@ -712,7 +718,7 @@ static void texts_that_are_none(void **state)
         {"bad2.jsonl", "\n{\"text\"", "bad2.jsonl: line 2", RN_EFORMAT},
         {"bad3.jsonl", "[\"text\"]", "line 1", RN_EFORMAT},
         {"ids.bin", "abcd", "token file", RN_EINVAL},
-        {"t.zst", "abcd", "compressed", RN_EUNSUPPORTED},
+        {"t.zst", "abcd", "t.zst", RN_EFORMAT},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         const char *path = put_text(bad[i].name, bad[i].bytes), *text = "";

@@ -440,7 +440,9 @@ static void state_comes_back(void **state)
     rn_metrics *metrics;
     OK(rn_trainer_create(&t, model, &o, &err_));
     OK(rn_metrics_open(&metrics, folder, true, 0, &err_));
-    rn_run_identity id = {.trainer = t, .data_count = 5, .data_hash = UINT64_MAX};
+    rn_mixed only = {.share = 1, .count = 5, .hash = UINT64_MAX};
+    const rn_mixture data = {.sources = &only, .count = 1};
+    rn_run_identity id = {.trainer = t, .data = &data};
     const rn_train_state states[] = {{7, 5, 2, 1.0 / 3, 0.1, 12.5, 3.5},
                                      {8, 0, 8, 0, NAN, 0, NAN}};
     for (size_t i = 0; i < 2; i++) {

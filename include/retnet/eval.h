@@ -19,6 +19,8 @@ typedef struct rn_eval_options {
     size_t window; /**< the state starts anew every `window` tokens; 0: never. Each window
                         predicts the token after its last input too. The normaliser
                         torchscale reads a window at once: at most 16384 tokens */
+    bool documents; /**< of tokens: the state begins anew at each document, whose first
+                         token is not predicted; windows are counted from there */
     /** Called after each stretch of tokens; may be NULL. done of total tokens. */
     void (*progress)(void *user, uint64_t done, uint64_t total);
     void *user;

@@ -15,8 +15,9 @@ typedef struct rn_texts rn_texts;
 
 /**
  * Files in the order of `paths`; a folder gives its files sorted by path, sub-folders
- * too, without hidden ones. Each file is a text, but one whose name ends in .jsonl has a
- * text in the field "text" of each line. leave_out: a file or folder that is not read
+ * too, without hidden ones. Each file is a text, but one whose name ends in .jsonl or
+ * .ndjson has a text in the field "text" of each line; both plain or compressed with zstd
+ * (.zst behind the name). leave_out: a file or folder that is not read
  * where it lies in one of the paths, or NULL.
  */
 rn_status rn_texts_open(rn_texts **out, const char *const *paths, size_t count,

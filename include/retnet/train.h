@@ -72,6 +72,20 @@ rn_status rn_trainer_step(rn_trainer *t, const int32_t *ids, rn_step_result *res
 rn_status rn_trainer_gradients(rn_trainer *t, const int32_t *ids, double *loss,
                                rn_error *err);
 
+/**
+ * The same two with documents: starts, as long as ids, is not 0 where a token begins one
+ * (the first token of a row always does). The loss and its gradient are those of the
+ * documents taken separately: retention, positions and targets begin anew at each, no
+ * token is predicted across a border, and the mean is over what is predicted. A step in
+ * which nothing is counts as skipped.
+ */
+rn_status rn_trainer_step_documents(rn_trainer *t, const int32_t *ids,
+                                    const uint8_t *starts, rn_step_result *result,
+                                    rn_error *err);
+rn_status rn_trainer_gradients_documents(rn_trainer *t, const int32_t *ids,
+                                         const uint8_t *starts, double *loss,
+                                         rn_error *err);
+
 /** The gradient of parameter `index` (order and shape of rn_model_tensor_at), owned by
    the trainer. */
 const float *rn_trainer_gradient(const rn_trainer *t, size_t index);
@@ -90,22 +104,31 @@ typedef struct rn_train_progress {
 } rn_train_progress;
 typedef void rn_train_callback(void *user, const rn_train_progress *p, bool *stop);
 
-/** The loop around the steps. */
+/** Tokens that a share of all training rows is drawn from. */
+typedef struct rn_source {
+    const rn_tokens *tokens;
+    double weight; /**< positive; the share is weight over the sum of all weights */
+} rn_source;
+
+/** The loop around the steps. Where tokens have documents, rows are cut at them. */
 typedef struct rn_train_run_options {
     rn_train_options train;
-    const char *out;       /**< folder: model.safetensors, config.json, trainer state,
-                                metrics.jsonl */
-    const rn_tokens *data; /**< training tokens */
-    const rn_tokens *val;  /**< validation tokens, or NULL */
-    uint64_t eval_every;   /**< steps between evaluations; 0: only at the end */
-    uint64_t save_every;   /**< steps between checkpoints; 0: only at the end */
-    bool resume;           /**< continue what is in `out`; without it an `out` that holds
-                                a checkpoint is refused with RN_EEXIST */
-    double max_minutes;    /**< end early, saved and evaluated; 0: no limit. The schedule
-                                is then as far as the larger of the used parts of steps
-                                and time, and warm-up ends after a tenth of the time at
-                                the latest; such a run does not repeat bit for bit */
-    size_t val_window;     /**< tokens per validation window; 0: seq */
+    const char *out;          /**< folder: model.safetensors, config.json, trainer state,
+                                   metrics.jsonl */
+    const rn_tokens *data;    /**< training tokens, or NULL and instead */
+    const rn_source *sources; /**< several kinds of them that are mixed: which source a
+                                   row is from follows from the seed and its number */
+    size_t source_count;
+    const rn_tokens *val; /**< validation tokens, or NULL */
+    uint64_t eval_every;  /**< steps between evaluations; 0: only at the end */
+    uint64_t save_every;  /**< steps between checkpoints; 0: only at the end */
+    bool resume;          /**< continue what is in `out`; without it an `out` that holds
+                               a checkpoint is refused with RN_EEXIST */
+    double max_minutes;   /**< end early, saved and evaluated; 0: no limit. The schedule
+                               is then as far as the larger of the used parts of steps
+                               and time, and warm-up ends after a tenth of the time at
+                               the latest; such a run does not repeat bit for bit */
+    size_t val_window;    /**< tokens per validation window; 0: seq */
     rn_train_callback *progress;
     rn_status (*accepted)(void *user, rn_error *err); /**< called once, when `out` is this
                                    run's alone and what it holds is to be continued by

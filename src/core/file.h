@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A read-only view of a whole regular file. An empty file has data NULL and size 0. */
 typedef struct rn_map {
@@ -16,6 +17,13 @@ typedef struct rn_map {
 /* RN_ENOTFOUND, RN_EIO, or RN_EINVAL for something that is not a regular file. */
 rn_status rn_map_open(rn_map *out, const char *path, rn_error *err);
 void rn_map_close(rn_map *map);
+
+/* A regular file for reading by position, with its size; the statuses of rn_map_open. */
+rn_status rn_file_open(int *fd, uint64_t *size, const char *path, rn_error *err);
+/* Exactly `count` bytes from byte `at`; RN_EFORMAT when the file has become shorter. */
+rn_status rn_file_read_at(int fd, const char *path, uint64_t at, void *out, size_t count,
+                          rn_error *err);
+void rn_file_close(int fd); /* negative: nothing is open */
 
 /* A file under construction: bytes go to PATH.tmp-PID and reach PATH only when
    rn_writer_commit has synced and renamed them. Abandon deletes what was written. */

@@ -111,6 +111,65 @@ static rn_status add_path(collection *c, const char *path, rn_error *err)
     return push(&c->files, strdup(path), err);
 }
 
+/* The same name with .bin, or NULL. */
+static char *binary_of(const char *path)
+{
+    size_t length = strlen(path);
+    if (length < 5 || strcmp(path + length - 4, ".idx")) return NULL;
+    char *name = strdup(path);
+    if (name) memcpy(name + length - 4, ".bin", 4);
+    return name;
+}
+
+bool rn_text_is_index(const char *path)
+{
+    char *name = binary_of(path);
+    bool is = name && rn_path_exists(name);
+    free(name);
+    return is;
+}
+
+static bool is_among(const rn_paths *p, const char *path)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (!strcmp(p->path[i], path)) return true;
+    return false;
+}
+
+/* Whether the path is one of the outputs, or gone. */
+static bool is_left_out(const collection *c, const char *path)
+{
+    struct stat info;
+    return stat(path, &info) || is_except(c, &info);
+}
+
+/* Indices give way to the files that they are of. */
+static void drop_indices(collection *c)
+{
+    rn_paths *p = &c->files;
+    size_t kept = 0;
+    for (size_t i = 0; i < p->count; i++) {
+        char *path = p->path[i], *name = binary_of(path);
+        bool index = name && rn_path_exists(name);
+        bool drop = index && (is_left_out(c, name) || is_among(p, name));
+        if (index && !drop) {
+            char *swap = path;
+            path = name;
+            name = swap;
+        }
+        if (drop) {
+            /* The list stays searchable while it is cut down. */
+            free(path);
+            p->path[i] = name;
+            continue;
+        }
+        free(name);
+        p->path[i] = p->path[kept];
+        p->path[kept++] = path;
+    }
+    while (p->count > kept) free(p->path[--p->count]);
+}
+
 rn_status rn_text_collect(rn_paths *out, const char *const *paths, size_t count,
                           const char *const except[2], rn_error *err)
 {
@@ -120,6 +179,7 @@ rn_status rn_text_collect(rn_paths *out, const char *const *paths, size_t count,
             c.excepts++;
     rn_status st = RN_OK;
     for (size_t i = 0; !st && i < count; i++) st = add_path(&c, paths[i], err);
+    if (!st) drop_indices(&c);
     if (!st && c.files.count == 0)
         st = rn_fail(err, RN_ENOTFOUND, "%s: no files there (hidden ones do not count)",
                      count ? paths[0] : "data");

@@ -1,16 +1,18 @@
-/* Texts one after the other (retnet/text.h): files are mapped one at a time, lines of
-   JSONL are parsed one at a time. */
+/* Texts one after the other (retnet/text.h): a plain file is mapped, a compressed one is
+   read as a whole, of JSONL there is one line at a time. */
 #define _POSIX_C_SOURCE 200809L
 #include "retnet/text.h"
 
 #include "core/file.h"
+#include "formats/jsonl.h"
 #include "formats/text.h"
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#define CHUNK ((size_t)1 << 18) /* bytes of a compressed text read at once */
 
 struct rn_texts {
     rn_texts_read *read; /* NULL: the files */
@@ -18,24 +20,23 @@ struct rn_texts {
     rn_paths files;
     size_t next; /* file to be opened next */
     rn_map map;
-    bool open, lines; /* whether a file is mapped, and whether it is JSONL */
-    size_t at, line;  /* in the file: byte, and number of the line read last */
-    json_t *record;   /* holds the present text of a JSONL line */
-    uint64_t before, total;
+    rn_jsonl *lines;        /* of a JSONL file */
+    bool open, given;       /* whether a file is, and whether its text was given */
+    char *unpacked;         /* the text of a compressed file */
+    size_t length, room;    /* of it */
+    uint64_t before, total; /* bytes of the files before this one, and of all */
 };
 
-static bool ends_in(const char *path, const char *end)
+static uint64_t file_size(const char *path)
 {
-    size_t n = strlen(path), m = strlen(end);
-    return n >= m && !strcmp(path + n - m, end);
+    struct stat info;
+    return stat(path, &info) ? 0 : (uint64_t)info.st_size;
 }
 
 static uint64_t measure(const rn_paths *files)
 {
     uint64_t total = 0;
-    struct stat info;
-    for (size_t i = 0; i < files->count; i++)
-        if (!stat(files->path[i], &info)) total += (uint64_t)info.st_size;
+    for (size_t i = 0; i < files->count; i++) total += file_size(files->path[i]);
     return total;
 }
 
@@ -68,91 +69,78 @@ rn_status rn_texts_from(rn_texts **out, rn_texts_read *read, void *user, rn_erro
 static void close_file(rn_texts *t)
 {
     if (!t->open) return;
-    t->before += t->map.size;
+    t->before += file_size(t->files.path[t->next - 1]);
     rn_map_close(&t->map);
+    rn_jsonl_close(t->lines);
+    t->lines = NULL;
     t->open = false;
 }
 
 void rn_texts_close(rn_texts *t)
 {
     if (!t) return;
-    json_decref(t->record);
     close_file(t);
     rn_paths_free(&t->files);
+    free(t->unpacked);
     free(t);
+}
+
+static rn_status make_room(rn_texts *t, const char *path, rn_error *err)
+{
+    if (t->room - t->length >= CHUNK) return RN_OK;
+    size_t room = t->room ? 2 * t->room : 4 * CHUNK;
+    char *grown = room > t->room ? realloc(t->unpacked, room) : NULL;
+    if (!grown) return rn_fail_memory(err, path, room);
+    t->unpacked = grown;
+    t->room = room;
+    return RN_OK;
+}
+
+static rn_status unpack(rn_texts *t, const char *path, rn_error *err)
+{
+    rn_input *in;
+    size_t got = 1;
+    rn_status st = rn_input_open(&in, path, err);
+    if (st) return st;
+    t->length = 0;
+    while (!st && got > 0) {
+        st = make_room(t, path, err);
+        if (!st)
+            st = rn_input_read(in, t->unpacked + t->length, t->room - t->length, &got,
+                               err);
+        if (!st) t->length += got;
+    }
+    rn_input_close(in);
+    return st;
 }
 
 static rn_status open_file(rn_texts *t, rn_error *err)
 {
     const char *path = t->files.path[t->next];
-    if (ends_in(path, ".bin"))
+    rn_status st;
+    if (rn_input_ends_in(path, ".bin"))
         return rn_fail(err, RN_EINVAL, "%s: a token file by its name, not a text", path);
-    if (ends_in(path, ".zst"))
-        return rn_fail(err, RN_EUNSUPPORTED, "%s: compressed texts are not read here",
-                       path);
-    rn_status st = rn_map_open(&t->map, path, err);
+    if (rn_jsonl_is(path)) st = rn_jsonl_open(&t->lines, path, err);
+    else if (rn_input_is_compressed(path)) st = unpack(t, path, err);
+    else st = rn_map_open(&t->map, path, err);
     if (st) return st;
     t->next++;
     t->open = true;
-    t->lines = ends_in(path, ".jsonl") || ends_in(path, ".ndjson");
-    t->at = t->line = 0;
+    t->given = false;
     return RN_OK;
 }
 
-/* The text of one line; *text NULL where the line is blank. */
-static rn_status read_record(rn_texts *t, const char *line, size_t size,
-                             const char **text, size_t *length, rn_error *err)
-{
-    const char *path = t->files.path[t->next - 1];
-    json_error_t at;
-    size_t blank = 0;
-    while (blank < size && strchr(" \t\r", line[blank]) && line[blank]) blank++;
-    *text = NULL;
-    if (blank == size) return RN_OK;
-    t->record = json_loadb(line, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &at);
-    if (!t->record && json_error_code(&at) == json_error_out_of_memory)
-        return rn_fail_memory(err, path, size);
-    if (!t->record)
-        return rn_fail(err, RN_EFORMAT, "%s: line %zu, column %d: not JSON", path,
-                       t->line, at.column);
-    const json_t *field = json_object_get(t->record, "text");
-    if (!json_is_string(field))
-        return rn_fail(err, RN_EFORMAT, "%s: line %zu: no string in the field text", path,
-                       t->line);
-    *text = json_string_value(field);
-    *length = json_string_length(field);
-    return RN_OK;
-}
-
-/* *text NULL: the file has no more lines. */
-static rn_status next_record(rn_texts *t, const char **text, size_t *length,
-                             rn_error *err)
-{
-    *text = NULL;
-    while (!*text && t->at < t->map.size) {
-        const char *line = (const char *)t->map.data + t->at;
-        size_t rest = t->map.size - t->at;
-        const char *end = memchr(line, '\n', rest);
-        size_t size = end ? (size_t)(end - line) : rest;
-        t->at += size + (end ? 1 : 0);
-        t->line++;
-        json_decref(t->record);
-        t->record = NULL;
-        rn_status st = read_record(t, line, size, text, length, err);
-        if (st) return st;
-    }
-    return RN_OK;
-}
-
+/* *text NULL: the file has no more. */
 static rn_status next_of_file(rn_texts *t, const char **text, size_t *length,
                               rn_error *err)
 {
-    if (t->lines) return next_record(t, text, length, err);
-    bool given = t->at > 0 || t->line > 0;
-    *text = given ? NULL : t->map.size ? (const char *)t->map.data : "";
-    *length = given ? 0 : t->map.size;
-    t->at = t->map.size;
-    t->line = 1;
+    *text = NULL;
+    if (t->lines) return rn_jsonl_next(t->lines, text, length, err);
+    if (t->given) return RN_OK;
+    bool packed = rn_input_is_compressed(t->files.path[t->next - 1]);
+    *text = packed ? t->unpacked : t->map.size ? (const char *)t->map.data : "";
+    *length = packed ? t->length : t->map.size;
+    t->given = true;
     return RN_OK;
 }
 
@@ -175,7 +163,8 @@ rn_status rn_texts_next(rn_texts *t, const char **text, size_t *length, rn_error
 
 uint64_t rn_texts_done(const rn_texts *t)
 {
-    return t->before + (t->open ? t->at : 0);
+    if (t->lines) return t->before + rn_jsonl_consumed(t->lines);
+    return t->before + (t->open && t->given ? file_size(t->files.path[t->next - 1]) : 0);
 }
 
 uint64_t rn_texts_total(const rn_texts *t)

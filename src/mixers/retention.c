@@ -15,6 +15,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 retention_widths rn_retention_widths(const rn_mixer_config *c)
 {
@@ -159,21 +160,38 @@ double rn_rotary_angle(const rn_mixer_config *c, size_t i)
     return c->key_dim == 2 ? 1.0 : pow(10000.0, -(double)i / (n / 2.0 - 1.0));
 }
 
+/* Rows of the tables from `row` on for positions from n on. */
+static void fill_tables(const rn_mixer_config *c, retention_tables t, size_t row,
+                        size_t end, uint64_t n)
+{
+    size_t half = c->key_dim / 2;
+    for (; row < end; row++, n++) {
+        for (size_t i = 0; i < half; i++) {
+            double angle = (double)n * rn_rotary_angle(c, i);
+            t.cos[row * half + i] = (float)cos(angle);
+            t.sin[row * half + i] = (float)sin(angle);
+        }
+    }
+}
+
+/* A sequence shares the rows of the longest one before it where both begin at one
+   position, as the documents of a packed row do. */
 static void prepare(const rn_mixer_config *c, const rn_segment *s, float *shared)
 {
     retention_tables t = rn_retention_tables(c, s->period, shared, NULL);
     for (size_t h = 0; h < c->heads; h++) t.log_decay[h] = (float)log(c->decays[h]);
     if (c->rotary == RN_ROTARY_NONE) return;
-    size_t half = c->key_dim / 2;
+    size_t half = c->key_dim / 2, longest = 0, most = 0;
     for (size_t b = 0; b < s->batch && s->first[b] < s->period; b++) {
-        for (size_t row = s->first[b]; row < s->first[b + 1]; row++) {
-            double n = (double)(s->position[b] + (row - s->first[b]));
-            for (size_t i = 0; i < half; i++) {
-                double angle = n * rn_rotary_angle(c, i);
-                t.cos[row * half + i] = (float)cos(angle);
-                t.sin[row * half + i] = (float)sin(angle);
-            }
-        }
+        size_t row = s->first[b], rows = s->first[b + 1] - row, same = 0;
+        if (s->position[b] == s->position[longest]) same = rows < most ? rows : most;
+        size_t from = s->first[longest] * half, to = row * half;
+        memcpy(t.cos + to, t.cos + from, same * half * sizeof *t.cos);
+        memcpy(t.sin + to, t.sin + from, same * half * sizeof *t.sin);
+        fill_tables(c, t, row + same, row + rows, s->position[b] + same);
+        if (rows <= most) continue;
+        most = rows;
+        longest = b;
     }
 }
 

@@ -59,10 +59,10 @@ static json_t *options_json(const rn_train_options *o, double max_minutes)
 
 json_t *rn_identity_json(const rn_run_identity *id)
 {
-    return json_pack("{s:o, s:o, s:{s:o, s:o}}", "options",
+    return json_pack("{s:o, s:o, s:o}", "options",
                      options_json(&id->trainer->options, id->max_minutes), "config",
-                     rn_config_json(&id->trainer->model->config), "data", "count",
-                     integer(id->data_count), "hash", hex(id->data_hash));
+                     rn_config_json(&id->trainer->model->config), "data",
+                     rn_mixture_json(id->data));
 }
 
 /* A value as text for a message, cut short where it is long. */
@@ -101,7 +101,8 @@ static rn_status compare_section(const json_t *was, const json_t *is, const char
     json_object_foreach(new_section, key, value)
     {
         json_t *old = json_object_get(old_section, key);
-        if (json_equal(old, value) || may_change(key, id, asked_chunk)) continue;
+        bool same = old ? json_equal(old, value) : json_is_null(value);
+        if (same || may_change(key, id, asked_chunk)) continue;
         return rn_fail(err, RN_EFORMAT,
                        "%s: cannot resume: %s %s: it is %s in the checkpoint, now %s",
                        path, section, key, text_of(old).text, text_of(value).text);

@@ -43,9 +43,9 @@ uint64_t rn_loader_begin(const rn_loader *l, uint64_t row)
     return phase_of(l, epoch) + window * l->seq;
 }
 
-void rn_loader_rows(const rn_loader *l, uint64_t row, size_t count, int32_t *ids)
+rn_status rn_loader_row(const rn_loader *l, uint64_t row, int32_t *ids, uint8_t *starts,
+                        rn_error *err)
 {
-    for (size_t i = 0; i < count; i++)
-        rn_tokens_read(l->tokens, rn_loader_begin(l, row + i), l->seq + 1,
-                       ids + i * (l->seq + 1));
+    return rn_tokens_read_documents(l->tokens, rn_loader_begin(l, row), l->seq + 1, ids,
+                                    starts, err);
 }

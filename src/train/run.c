@@ -18,12 +18,13 @@ static const double mean_weight = 0.02;
 typedef struct loop {
     const rn_train_run_options *o;
     rn_trainer *t;
-    rn_loader loader;
+    rn_mixture data;
     rn_validator *validator; /* NULL: no validation text */
     rn_metrics *metrics;
     rn_run_identity id;
-    int32_t *ids; /* [accum][batch][seq + 1] */
-    size_t rows;  /* of a step */
+    int32_t *ids;    /* [accum][batch][seq + 1] */
+    uint8_t *starts; /* alike: where documents begin */
+    size_t rows;     /* of a step */
     int lock;
     bool resumed;
     uint64_t saved_step; /* of the latest checkpoint, or UINT64_MAX */
@@ -39,7 +40,10 @@ typedef struct loop {
 static rn_status check_options(const rn_train_run_options *o, rn_error *err)
 {
     if (!o->out || !*o->out) return rn_fail(err, RN_EINVAL, "out: no folder given");
-    if (!o->data) return rn_fail(err, RN_EINVAL, "data: no training tokens given");
+    if (!o->data && !o->source_count)
+        return rn_fail(err, RN_EINVAL, "data: no training tokens given");
+    if (o->data && o->source_count)
+        return rn_fail(err, RN_EINVAL, "data: both data and sources given");
     if (!(o->max_minutes >= 0 && o->max_minutes < 1e9))
         return rn_fail(err, RN_EINVAL, "max_minutes: %g is not in [0, 1e9)",
                        o->max_minutes);
@@ -54,21 +58,25 @@ static rn_status alloc_ids(loop *r, rn_error *err)
     size_t count, bytes;
     if (!rn_mul_size(&r->rows, t->accum, t->batch) ||
         !rn_mul_size(&count, r->rows, t->seq + 1) ||
-        !rn_mul_size(&bytes, count, sizeof *r->ids))
+        !rn_mul_size(&bytes, count, sizeof *r->ids + sizeof *r->starts))
         return rn_fail(err, RN_ENOMEM,
                        "the size of a step's rows does not fit in memory");
     void *block;
     rn_status st = rn_block_alloc(&block, bytes, "a step's rows", err);
-    if (!st) r->ids = block;
-    return st;
+    if (st) return st;
+    r->ids = block;
+    r->starts = (uint8_t *)(r->ids + count);
+    return RN_OK;
 }
 
 static rn_status open_data(loop *r, rn_error *err)
 {
     const rn_train_run_options *o = r->o;
     size_t vocab = r->t->model->config.vocab_size;
-    rn_status st = rn_loader_init(&r->loader, o->data, o->train.seq, o->train.seed, err);
-    if (!st) st = rn_tokens_check(o->data, vocab, err);
+    rn_source whole = {.tokens = o->data, .weight = 1};
+    rn_status st = rn_mixture_open(&r->data, o->data ? &whole : o->sources,
+                                   o->data ? 1 : o->source_count, vocab, o->train.seq,
+                                   o->train.seed, err);
     if (!st && o->val) {
         st = rn_tokens_check(o->val, vocab, err);
         size_t window = o->val_window ? o->val_window : o->train.seq;
@@ -88,8 +96,7 @@ static rn_status open_folder(loop *r, rn_error *err)
     r->id = (rn_run_identity){
         .trainer = r->t,
         .max_minutes = o->max_minutes,
-        .data_count = rn_tokens_count(o->data),
-        .data_hash = rn_tokens_hash(o->data),
+        .data = &r->data,
     };
     r->resumed = rn_train_resumable(o->out);
     if (r->resumed) {
@@ -107,6 +114,7 @@ static void close_loop(loop *r)
 {
     rn_metrics_close(r->metrics);
     rn_validator_free(r->validator);
+    rn_mixture_close(&r->data);
     rn_block_free(r->ids);
     rn_trainer_free(r->t);
     rn_folder_unlock(r->lock);
@@ -159,8 +167,9 @@ static rn_status take_step(loop *r, rn_step_result *result, rn_error *err)
     double from = rn_seconds();
     double time = r->o->max_minutes > 0 ? used_seconds(r) / limit_seconds(r) : 0.0;
     double lr = rn_schedule_lr(&r->t->options, s->step + 1, time);
-    rn_loader_rows(&r->loader, s->step * r->rows, r->rows, r->ids);
-    rn_status st = rn_trainer_step_at(r->t, r->ids, lr, result, err);
+    rn_status st =
+        rn_mixture_rows(&r->data, s->step * r->rows, r->rows, r->ids, r->starts, err);
+    if (!st) st = rn_trainer_step_at(r->t, r->ids, r->starts, lr, result, err);
     if (st) return st;
     if (!result->skipped)
         s->smooth_loss = blend(s->smooth_loss, result->loss, s->applied);
@@ -178,7 +187,9 @@ static rn_status take_step(loop *r, rn_step_result *result, rn_error *err)
 static rn_status evaluate(loop *r, bool count, rn_error *err)
 {
     rn_train_state *s = &r->t->state;
-    double loss = rn_validator_loss(r->validator);
+    double loss;
+    rn_status st = rn_validator_loss(r->validator, &loss, err);
+    if (st) return st;
     r->p.evaluated = true;
     r->p.val_loss = loss;
     r->p.val_bits_per_byte = rn_bits_per_byte(loss, rn_tokens_count(r->o->val),

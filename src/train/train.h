@@ -46,8 +46,45 @@ rn_status rn_loader_init(rn_loader *l, const rn_tokens *tokens, size_t seq, uint
 /* First token of global row number `row`: a function of (seed, row). */
 uint64_t rn_loader_begin(const rn_loader *l, uint64_t row);
 
-/* Rows row .. row + count - 1 as ids[count][seq + 1]. */
-void rn_loader_rows(const rn_loader *l, uint64_t row, size_t count, int32_t *ids);
+/* A row as ids[seq + 1]; starts[seq + 1]: where documents begin in it. */
+rn_status rn_loader_row(const rn_loader *l, uint64_t row, int32_t *ids, uint8_t *starts,
+                        rn_error *err);
+
+/* ---- mixture.c ---- */
+
+/* One source of a mixture. */
+typedef struct rn_mixed {
+    rn_loader loader;
+    uint64_t share;                  /* rows of it in a period */
+    uint64_t count, hash, documents; /* what identifies its tokens */
+} rn_mixed;
+
+/*
+ * Rows from several sources. Every period of rows holds each source's share, in a drawn
+ * order; the n-th share of a source are its own rows n share .. n share + share - 1. So a
+ * row is a function of (seed, number), and every row of every source comes once an epoch.
+ */
+typedef struct rn_mixture {
+    rn_mixed *sources;
+    size_t count, seq;
+    uint64_t period, seed;
+} rn_mixture;
+
+/* Reads all tokens once: ids have to be below `vocab`. RN_EINVAL for a weight that is not
+   a positive number, and as rn_loader_init. */
+rn_status rn_mixture_open(rn_mixture *m, const rn_source *sources, size_t count,
+                          size_t vocab, size_t seq, uint64_t seed, rn_error *err);
+void rn_mixture_close(rn_mixture *m);
+
+/* Which source global row `row` is from, and its row there. */
+size_t rn_mixture_source(const rn_mixture *m, uint64_t row, uint64_t *its_row);
+
+/* Rows row .. row + count - 1 as ids[count][seq + 1] and starts alike. */
+rn_status rn_mixture_rows(const rn_mixture *m, uint64_t row, size_t count, int32_t *ids,
+                          uint8_t *starts, rn_error *err);
+
+/* What identifies the data, or NULL when memory is short. */
+json_t *rn_mixture_json(const rn_mixture *m);
 
 /* ---- trainer.c, optimizer.c ---- */
 
@@ -78,13 +115,13 @@ struct rn_trainer {
     float *grads, *moment1, *moment2; /* one block each, laid out as the weights */
     void *rows;                       /* the block behind the next four */
     int32_t *inputs, *targets;        /* [batch * seq] */
-    size_t *first;                    /* [batch + 1] */
-    uint64_t *position;               /* [batch], zero */
+    size_t *first;                    /* [batch * seq + 1], of documents */
+    uint64_t *position;               /* [batch * seq], zero */
 };
 
-/* One step at a given rate. */
-rn_status rn_trainer_step_at(rn_trainer *t, const int32_t *ids, double lr,
-                             rn_step_result *result, rn_error *err);
+/* One step at a given rate; starts may be NULL. */
+rn_status rn_trainer_step_at(rn_trainer *t, const int32_t *ids, const uint8_t *starts,
+                             double lr, rn_step_result *result, rn_error *err);
 
 /* Maximal runs of parameters with equal decay, *spans freed with free. Padding between
    parameters of a run is zero in weights, gradients and moments, and stays so. */
@@ -108,8 +145,9 @@ rn_status rn_validator_create(rn_validator **out, const rn_trainer *t,
                               const rn_tokens *tokens, size_t window, rn_error *err);
 void rn_validator_free(rn_validator *v);
 
-/* Nats per token over the whole text, every token but the first predicted once. */
-double rn_validator_loss(rn_validator *v);
+/* Nats per predicted token over the whole text; all are predicted once but the first ones
+   of documents. */
+rn_status rn_validator_loss(rn_validator *v, double *loss, rn_error *err);
 
 /* ---- digest.c ---- */
 
@@ -137,7 +175,7 @@ rn_status rn_trainer_read(rn_trainer *t, const char *folder, rn_error *err);
 typedef struct rn_run_identity {
     const rn_trainer *trainer;
     double max_minutes;
-    uint64_t data_count, data_hash;
+    const rn_mixture *data;
 } rn_run_identity;
 
 /* Writes FOLDER/trainer.json, which holds the digests of the other files of the folder;

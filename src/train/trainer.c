@@ -32,8 +32,8 @@ static void carve_rows(rn_trainer *t, rn_carver *c, size_t tokens)
 {
     t->inputs = rn_carve(c, tokens, sizeof *t->inputs);
     t->targets = rn_carve(c, tokens, sizeof *t->targets);
-    t->first = rn_carve(c, t->options.batch + 1, sizeof *t->first);
-    t->position = rn_carve(c, t->options.batch, sizeof *t->position);
+    t->first = rn_carve(c, tokens + 1, sizeof *t->first);
+    t->position = rn_carve(c, tokens, sizeof *t->position);
 }
 
 static rn_status alloc_rows(rn_trainer *t, size_t tokens, rn_error *err)
@@ -47,7 +47,6 @@ static rn_status alloc_rows(rn_trainer *t, size_t tokens, rn_error *err)
     if (st) return st;
     c = (rn_carver){.base = t->rows};
     carve_rows(t, &c, tokens);
-    for (size_t b = 0; b <= t->options.batch; b++) t->first[b] = b * t->options.seq;
     return RN_OK;
 }
 
@@ -82,7 +81,7 @@ static rn_status alloc_trainer(rn_trainer *t, rn_error *err)
 
     rn_run_options run = {
         .max_rows = tokens,
-        .max_batch = o->batch,
+        .max_batch = tokens,
         .training = true,
         .recompute = o->recompute,
         .dropout = o->dropout,
@@ -139,26 +138,42 @@ static rn_status check_ids(const rn_trainer *t, const int32_t *ids, size_t rows,
     return RN_OK;
 }
 
-/* Inputs and targets of one micro-batch of ids[batch][seq + 1]. */
-static void split_rows(rn_trainer *t, const int32_t *ids)
+/* Inputs and targets of one micro-batch of ids[batch][seq + 1]. Every document in a row
+   is a sequence of its own; what its last token is followed by is not a target. Returns
+   the number of sequences. */
+static size_t split_rows(rn_trainer *t, const int32_t *ids, const uint8_t *starts)
 {
-    size_t seq = t->options.seq;
+    size_t seq = t->options.seq, sequences = 0, at = 0;
     for (size_t b = 0; b < t->options.batch; b++) {
         const int32_t *row = ids + b * (seq + 1);
-        memcpy(t->inputs + b * seq, row, seq * sizeof *row);
-        memcpy(t->targets + b * seq, row + 1, seq * sizeof *row);
+        const uint8_t *start = starts ? starts + b * (seq + 1) : NULL;
+        for (size_t i = 0; i < seq; i++, at++) {
+            if (i == 0 || (start && start[i])) t->first[sequences++] = at;
+            t->inputs[at] = row[i];
+            t->targets[at] = start && start[i + 1] ? -1 : row[i + 1];
+        }
     }
+    t->first[sequences] = at;
+    return sequences;
+}
+
+/* Targets of `rows` rows of seq + 1 tokens. */
+static double count_targets(const rn_trainer *t, const uint8_t *starts, size_t rows)
+{
+    size_t seq = t->options.seq, count = rows * seq;
+    for (size_t b = 0; starts && b < rows; b++)
+        for (size_t i = 1; i <= seq; i++) count -= starts[b * (seq + 1) + i] != 0;
+    return (double)count;
 }
 
 /* Adds the gradient of grad_scale times the summed loss of one micro-batch; returns the
  * sum. */
-static double micro_batch(rn_trainer *t, const int32_t *ids, size_t micro,
-                          double grad_scale)
+static double micro_batch(rn_trainer *t, const int32_t *ids, const uint8_t *starts,
+                          size_t micro, double grad_scale)
 {
     const rn_train_options *o = &t->options;
-    split_rows(t, ids);
     rn_batch batch = {
-        .batch = o->batch,
+        .batch = split_rows(t, ids, starts),
         .first = t->first,
         .position = t->position,
         .ids = t->inputs,
@@ -173,26 +188,31 @@ static double micro_batch(rn_trainer *t, const int32_t *ids, size_t micro,
     return sum;
 }
 
-/* Mean loss of `accum` micro-batches, its gradient in t->grads. */
-static double gradients(rn_trainer *t, const int32_t *ids, size_t accum)
+/* Mean loss over the targets of `accum` micro-batches, its gradient in t->grads. Not a
+   number when there are none. */
+static double gradients(rn_trainer *t, const int32_t *ids, const uint8_t *starts,
+                        size_t accum)
 {
     const rn_train_options *o = &t->options;
-    double share = 1.0 / ((double)accum * (double)o->batch * (double)o->seq);
+    size_t rows = o->batch * (o->seq + 1);
+    double targets = count_targets(t, starts, accum * o->batch);
     double sum = 0.0;
     rn_exec_zero(t->model->x, t->grads, t->model->floats);
+    if (targets == 0) return NAN;
     for (size_t a = 0; a < accum; a++)
-        sum += micro_batch(t, ids + a * o->batch * (o->seq + 1), a, share);
-    return sum * share;
+        sum += micro_batch(t, ids + a * rows, starts ? starts + a * rows : NULL, a,
+                           1.0 / targets);
+    return sum * (1.0 / targets);
 }
 
-rn_status rn_trainer_step_at(rn_trainer *t, const int32_t *ids, double lr,
-                             rn_step_result *result, rn_error *err)
+rn_status rn_trainer_step_at(rn_trainer *t, const int32_t *ids, const uint8_t *starts,
+                             double lr, rn_step_result *result, rn_error *err)
 {
     const rn_train_options *o = &t->options;
     rn_status st = check_ids(t, ids, o->accum * o->batch, err);
     if (st) return st;
 
-    double loss = gradients(t, ids, o->accum);
+    double loss = gradients(t, ids, starts, o->accum);
     double norm = rn_gradient_norm(t);
     double scale = o->clip > 0 && norm > o->clip ? o->clip / norm : 1.0;
     bool finite = isfinite(loss) && isfinite(norm) && norm * scale < largest_norm;
@@ -213,16 +233,30 @@ rn_status rn_trainer_step_at(rn_trainer *t, const int32_t *ids, double lr,
 rn_status rn_trainer_step(rn_trainer *t, const int32_t *ids, rn_step_result *result,
                           rn_error *err)
 {
+    return rn_trainer_step_documents(t, ids, NULL, result, err);
+}
+
+rn_status rn_trainer_step_documents(rn_trainer *t, const int32_t *ids,
+                                    const uint8_t *starts, rn_step_result *result,
+                                    rn_error *err)
+{
     double lr = rn_schedule_lr(&t->options, t->state.step + 1, 0.0);
-    return rn_trainer_step_at(t, ids, lr, result, err);
+    return rn_trainer_step_at(t, ids, starts, lr, result, err);
 }
 
 rn_status rn_trainer_gradients(rn_trainer *t, const int32_t *ids, double *loss,
                                rn_error *err)
 {
+    return rn_trainer_gradients_documents(t, ids, NULL, loss, err);
+}
+
+rn_status rn_trainer_gradients_documents(rn_trainer *t, const int32_t *ids,
+                                         const uint8_t *starts, double *loss,
+                                         rn_error *err)
+{
     rn_status st = check_ids(t, ids, t->options.batch, err);
     if (st) return st;
-    *loss = gradients(t, ids, 1);
+    *loss = gradients(t, ids, starts, 1);
     return RN_OK;
 }
 

@@ -1,7 +1,8 @@
 /*
  * Loss over a whole validation text in windows of N tokens, each from an empty state:
  * window w reads tokens [wN, wN + N) and predicts [wN + 1, wN + N + 1). Windows that are
- * computed together are neighbours, so a batch is one stretch of text.
+ * computed together are neighbours, so a batch is one stretch of text. In a window the
+ * state begins anew at each document, whose first token is not predicted.
  */
 #include "core/arena.h"
 #include "train/train.h"
@@ -12,19 +13,26 @@
 struct rn_validator {
     rn_run *run;
     const rn_tokens *tokens;
+    size_t vocab;
     size_t window, windows; /* tokens in a window, windows in a batch */
     rn_batch batch;
     void *block;
-    int32_t *ids; /* [windows * window + 1]: the targets are the inputs, one further */
-    size_t *first;
+    int32_t *ids;     /* [windows * window + 1] */
+    int32_t *targets; /* the same, one further */
+    uint8_t *starts;  /* of documents, as ids */
+    size_t *first;    /* of sequences, at most one a token */
     uint64_t *position;
+    double loss, targets_seen; /* sums */
 };
 
 static void carve_batch(rn_validator *v, rn_carver *c)
 {
-    v->ids = rn_carve(c, v->windows * v->window + 1, sizeof *v->ids);
-    v->first = rn_carve(c, v->windows + 1, sizeof *v->first);
-    v->position = rn_carve(c, v->windows, sizeof *v->position);
+    size_t rows = v->windows * v->window;
+    v->ids = rn_carve(c, rows + 1, sizeof *v->ids);
+    v->targets = rn_carve(c, rows, sizeof *v->targets);
+    v->starts = rn_carve(c, rows + 1, sizeof *v->starts);
+    v->first = rn_carve(c, rows + 1, sizeof *v->first);
+    v->position = rn_carve(c, rows, sizeof *v->position);
 }
 
 static rn_status alloc_batch(rn_validator *v, rn_error *err)
@@ -52,7 +60,9 @@ static rn_status create_run(rn_validator *v, const rn_trainer *t, rn_error *err)
         .chunk = o->chunk,
         .row_norm = o->row_norm,
     };
-    rn_run_options run = {.max_rows = v->windows * v->window, .max_batch = v->windows};
+    size_t rows = v->windows * v->window;
+    rn_run_options run = {.max_rows = rows, .max_batch = rows};
+    v->vocab = t->model->config.vocab_size;
     return rn_run_create(&v->run, t->model, &run, err);
 }
 
@@ -90,23 +100,52 @@ void rn_validator_free(rn_validator *v)
     free(v);
 }
 
-/* Summed loss of the `rows` predictions from token `at` on. */
-static double stretch_loss(rn_validator *v, uint64_t at, size_t rows)
+/* Cuts the stretch into windows and documents. */
+static void split(rn_validator *v, size_t rows)
 {
-    rn_tokens_read(v->tokens, at, rows + 1, v->ids);
-    v->batch.batch = (rows + v->window - 1) / v->window;
-    for (size_t w = 0; w <= v->batch.batch; w++)
-        v->first[w] = w * v->window < rows ? w * v->window : rows;
-    rn_run_forward(v->run, &v->batch);
-    return rn_run_loss(v->run, v->ids + 1, 0.0f, NULL, NULL);
+    size_t sequences = 0;
+    for (size_t i = 0; i < rows; i++) {
+        bool border = v->starts[i + 1] != 0;
+        if (i % v->window == 0 || v->starts[i]) v->first[sequences++] = i;
+        v->targets[i] = border ? -1 : v->ids[i + 1];
+        v->targets_seen += !border;
+    }
+    v->first[sequences] = rows;
+    v->batch.batch = sequences;
 }
 
-double rn_validator_loss(rn_validator *v)
+/* They were checked when the run began; files may have been written to since. */
+static rn_status check(const rn_validator *v, uint64_t at, size_t count, rn_error *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if ((size_t)v->ids[i] >= v->vocab)
+            return rn_fail(err, RN_EFORMAT,
+                           "val: token %llu has become %ld, the vocabulary has %zu ids",
+                           (unsigned long long)(at + i), (long)v->ids[i], v->vocab);
+    return RN_OK;
+}
+
+/* Adds the loss of the `rows` predictions from token `at` on. */
+static rn_status stretch_loss(rn_validator *v, uint64_t at, size_t rows, rn_error *err)
+{
+    rn_status st =
+        rn_tokens_read_documents(v->tokens, at, rows + 1, v->ids, v->starts, err);
+    if (!st) st = check(v, at, rows + 1, err);
+    if (st) return st;
+    split(v, rows);
+    rn_run_forward(v->run, &v->batch);
+    v->loss += rn_run_loss(v->run, v->targets, 0.0f, NULL, NULL);
+    return RN_OK;
+}
+
+rn_status rn_validator_loss(rn_validator *v, double *loss, rn_error *err)
 {
     uint64_t total = rn_tokens_count(v->tokens) - 1;
     size_t rows = v->windows * v->window;
-    double sum = 0.0;
-    for (uint64_t at = 0; at < total; at += rows)
-        sum += stretch_loss(v, at, total - at < rows ? (size_t)(total - at) : rows);
-    return sum / (double)total;
+    rn_status st = RN_OK;
+    v->loss = v->targets_seen = 0;
+    for (uint64_t at = 0; !st && at < total; at += rows)
+        st = stretch_loss(v, at, total - at < rows ? (size_t)(total - at) : rows, err);
+    if (!st) *loss = v->loss / v->targets_seen;
+    return st;
 }
