@@ -717,7 +717,7 @@ static void texts_that_are_none(void **state)
         {"bad1.jsonl", "{\"text\": \"a\"}\n{\"text\": 1}", "line 2", RN_EFORMAT},
         {"bad2.jsonl", "\n{\"text\"", "bad2.jsonl: line 2", RN_EFORMAT},
         {"bad3.jsonl", "[\"text\"]", "line 1", RN_EFORMAT},
-        {"ids.bin", "abcd", "token file", RN_EINVAL},
+        {"ids.bin", "abcd", "token file", RN_EUNSUPPORTED},
         {"t.zst", "abcd", "t.zst", RN_EFORMAT},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

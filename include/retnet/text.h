@@ -33,7 +33,8 @@ rn_status rn_texts_from(rn_texts **out, rn_texts_read *read, void *user, rn_erro
 void rn_texts_close(rn_texts *t);
 
 /** The next text, valid until the next call; *text NULL at the end. Any bytes may be in
-    it. RN_EFORMAT, naming file and line, for a line of JSONL without a text. */
+    it. RN_EFORMAT, naming file and line, for a line of JSONL without a text;
+    RN_EUNSUPPORTED for a token file (.bin). */
 rn_status rn_texts_next(rn_texts *t, const char **text, size_t *length, rn_error *err);
 
 /** Bytes of the files that were read so far, and of all; 0 where that is unknown. */

@@ -119,7 +119,8 @@ static rn_status open_file(rn_texts *t, rn_error *err)
     const char *path = t->files.path[t->next];
     rn_status st;
     if (rn_input_ends_in(path, ".bin"))
-        return rn_fail(err, RN_EINVAL, "%s: a token file by its name, not a text", path);
+        return rn_fail(err, RN_EUNSUPPORTED, "%s: a token file by its name, not a text",
+                       path);
     if (rn_jsonl_is(path)) st = rn_jsonl_open(&t->lines, path, err);
     else if (rn_input_is_compressed(path)) st = unpack(t, path, err);
     else st = rn_map_open(&t->map, path, err);
