@@ -162,6 +162,34 @@ static void token_files(void **state)
     free(bytes);
 }
 
+/* Many lines: batches end by their bytes (a line has 3,000) and by their number (10). */
+static void many_lines(void **state)
+{
+    (void)state;
+    enum { SIZE = 6000000 };
+    char *text = malloc(SIZE), *joined = malloc(SIZE);
+    assert_non_null(text);
+    assert_non_null(joined);
+    for (size_t length = 3000; length >= 10; length -= 2990) {
+        size_t size = length * (length < 100 ? 10000 : 2000), used = 0;
+        for (size_t i = 0; i < size; i++) {
+            text[i] = i % length == length - 1 ? '\n' : (char)('a' + i / length % 26);
+            if (text[i] != '\n') joined[used++] = text[i];
+        }
+        const char *in = put_bytes("many", text, size), *out = in_scratch("many.bin");
+        child c = RUN("tokenizer", "encode", "byte", in, "--lines", "--out", out, "-q");
+        check_done(&c);
+        child_free(&c);
+        c = RUN("tokenizer", "decode", "byte", out);
+        check_done(&c);
+        assert_int_equal(c.out_size, used);
+        assert_memory_equal(c.out, joined, used);
+        child_free(&c);
+    }
+    free(text);
+    free(joined);
+}
+
 /* ---- trained tokenizers ---- */
 
 static void training_reports(void **state)
@@ -364,6 +392,7 @@ int main(void)
         cmocka_unit_test(ids_in_json),
         cmocka_unit_test(bytes_of_ids),
         cmocka_unit_test(token_files),
+        cmocka_unit_test(many_lines),
         cmocka_unit_test(training_reports),
         cmocka_unit_test(trained_tokenizers_encode),
         cmocka_unit_test(special_and_plain),
