@@ -170,8 +170,9 @@ static void many_lines(void **state)
     char *text = malloc(SIZE), *joined = malloc(SIZE);
     assert_non_null(text);
     assert_non_null(joined);
-    for (size_t length = 3000; length >= 10; length -= 2990) {
-        size_t size = length * (length < 100 ? 10000 : 2000), used = 0;
+    for (int few = 0; few < 2; few++) {
+        size_t length = few ? 3000 : 10;
+        size_t size = length * (few ? 2000 : 10000), used = 0;
         for (size_t i = 0; i < size; i++) {
             text[i] = i % length == length - 1 ? '\n' : (char)('a' + i / length % 26);
             if (text[i] != '\n') joined[used++] = text[i];
