@@ -218,8 +218,14 @@ static int eval_text(evaluation *e, rn_error *err)
     code = cli_tokens_temporary(&how, path, &tokens, err);
     cli_interrupt_exit();
     if (code) return code;
+    if (e->m.tokenizer)
+        code = cli_code(rn_tokens_count_text(tokens, e->m.tokenizer, err));
     e->tokens = rn_tokens_count(tokens);
     e->bytes = rn_tokens_text_bytes(tokens);
+    if (code) {
+        rn_tokens_free(tokens);
+        return code;
+    }
     if (e->tokens < 2)
         code = cli_fail(err, "%s: %" PRIu64 " tokens leave nothing to predict", path,
                         e->tokens);

@@ -420,6 +420,9 @@ static void ids_tell_documents(void **state)
     uint64_t hash = rn_tokens_documents(t);
     rn_tokens_set_documents(t, RN_DOCUMENTS_BEGIN, 7);
     check_starts(t, begin, 4);
+    assert_int_equal(rn_tokens_text_bytes(t), 0);
+    WORKS(rn_tokens_count_text(t, bytes_of_text, err));
+    assert_int_equal(rn_tokens_text_bytes(t), COUNT(ids));
     assert_true(hash && rn_tokens_documents(t) && rn_tokens_documents(t) != hash);
     rn_tokens_set_end(t, 3); /* only where nothing else is known */
     check_starts(t, begin, 4);

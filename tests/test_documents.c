@@ -317,7 +317,7 @@ static void evaluation_keeps_documents_apart(void **state)
     char *path = path_in(folder, "long.bin");
     uint16_t ids[6000];
     for (size_t i = 0; i < 6000; i++) ids[i] = (uint16_t)(4 + i % 5);
-    ids[30] = ids[5500] = ids[5501] = ids[5700] = 3;
+    ids[30] = ids[542] = ids[5500] = ids[5501] = ids[5700] = 3;
     OK(rn_write_file(path, ids, sizeof ids, &err_));
     OK(rn_tokens_open(&part, path, &err_));
     rn_tokens_set_end(part, 3);

@@ -107,6 +107,10 @@ uint64_t rn_tokens_documents(const rn_tokens *t);
  * count. */
 uint64_t rn_tokens_text_bytes(const rn_tokens *t);
 
+/** Makes them known where they are not, by decoding all tokens. */
+rn_status rn_tokens_count_text(rn_tokens *t, const rn_tokenizer *tokenizer,
+                               rn_error *err);
+
 /** RN_EFORMAT, naming file, index and id, when a token is not below `vocab`. */
 rn_status rn_tokens_check(const rn_tokens *t, size_t vocab, rn_error *err);
 
