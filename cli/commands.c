@@ -3,6 +3,7 @@
 
 #include "retnet/model.h"
 
+#include <stdio.h>
 #include <string.h>
 
 const char *const cli_on_off[] = {"on", "off", NULL};
@@ -61,9 +62,11 @@ static const cli_option random_options[] = {
 /* clang-format on */
 const cli_group cli_random_model = CLI_GROUP("Random model", random_options);
 
-static const cli_command *const commands[] = {&cli_train,        &cli_generate, &cli_eval,
-                                              &cli_quantize,     &cli_convert,  &cli_info,
-                                              &cli_bench_command};
+static const cli_command *const commands[] = {
+    &cli_train,           &cli_generate,        &cli_eval,
+    &cli_quantize,        &cli_convert,         &cli_info,
+    &cli_bench_command,   &cli_tokenizer_train, &cli_tokenizer_encode,
+    &cli_tokenizer_decode};
 
 const cli_command *cli_command_at(size_t index)
 {
@@ -75,4 +78,44 @@ const cli_command *cli_command_find(const char *name)
     for (size_t i = 0; cli_command_at(i); i++)
         if (!strcmp(commands[i]->name, name)) return commands[i];
     return NULL;
+}
+
+const cli_command *cli_command_typed(int argc, const char *const *argv, int *used)
+{
+    char name[2 * CLI_NAME];
+    const cli_command *command = argc > 0 ? cli_command_find(argv[0]) : NULL;
+    *used = command ? 1 : 2;
+    if (command || argc < 2) return command;
+    snprintf(name, sizeof name, "%s %s", argv[0], argv[1]);
+    return cli_command_find(name);
+}
+
+const char *cli_command_part(const cli_command *command)
+{
+    const char *blank = strchr(command->name, ' ');
+    return blank ? blank + 1 : NULL;
+}
+
+void cli_command_family(const cli_command *command, char out[CLI_NAME])
+{
+    snprintf(out, CLI_NAME, "%.*s", (int)strcspn(command->name, " "), command->name);
+}
+
+const cli_command *cli_family_at(const char *family, size_t index)
+{
+    size_t length = strlen(family);
+    const cli_command *c;
+    for (size_t i = 0; (c = cli_command_at(i)); i++) {
+        bool inside = !strncmp(c->name, family, length) && c->name[length] == ' ';
+        if (inside && index-- == 0) return c;
+    }
+    return NULL;
+}
+
+bool cli_family_begins(size_t index)
+{
+    const cli_command *c = cli_command_at(index);
+    char family[CLI_NAME];
+    cli_command_family(c, family);
+    return cli_command_part(c) && cli_family_at(family, 0) == c;
 }

@@ -12,11 +12,26 @@
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130 };
 
 extern const cli_command cli_train, cli_generate, cli_eval, cli_quantize, cli_convert,
-    cli_info, cli_bench_command;
+    cli_info, cli_bench_command, cli_tokenizer_train, cli_tokenizer_encode,
+    cli_tokenizer_decode;
 
 /* The commands in the order of the overview; NULL past the end. */
 const cli_command *cli_command_at(size_t index);
 const cli_command *cli_command_find(const char *name);
+
+/* The command that argv begins with, which takes *used words of it; NULL: none. */
+const cli_command *cli_command_typed(int argc, const char *const *argv, int *used);
+
+/* A command of two words ("tokenizer train") is a part of the family that the first one
+   names. The parts of a family in order, NULL past the end; a command's second word, or
+   NULL; whether the command begins its family in the order of the overview. */
+const cli_command *cli_family_at(const char *family, size_t index);
+const char *cli_command_part(const cli_command *command);
+bool cli_family_begins(size_t index);
+
+/* The family's name, or that of a command of one word. */
+#define CLI_NAME 32
+void cli_command_family(const cli_command *command, char out[CLI_NAME]);
 
 /* One line for the overview, and the man page's NAME. */
 #define CLI_SUMMARY "train, run and measure Retentive Networks"

@@ -99,6 +99,15 @@ void cli_help_command(FILE *out, const cli_command *c)
         fprintf(out, "  %s\n      %s\n", c->examples[i], c->examples[i + 1]);
 }
 
+void cli_help_family(FILE *out, const char *family)
+{
+    const cli_command *c;
+    for (size_t i = 0; (c = cli_family_at(family, i)); i++) {
+        if (i) fputc('\n', out);
+        cli_help_command(out, c);
+    }
+}
+
 void cli_help_overview(FILE *out)
 {
     fprintf(out,
@@ -107,10 +116,10 @@ void cli_help_overview(FILE *out)
             rn_version(), CLI_SUMMARY);
     const cli_command *c;
     for (size_t i = 0; (c = cli_command_at(i)); i++)
-        fprintf(out, "  %-10s  %s\n", c->name, c->summary);
+        fprintf(out, "  %-16s  %s\n", c->name, c->summary);
     fprintf(
         out,
-        "  %-10s  %s\n\n"
+        "  %-16s  %s\n\n"
         "retnet COMMAND --help tells a command's options with their defaults.\n"
         "retnet --version tells the version, the compiler and the CPU variant in use.\n"
         "\nExamples:\n"

@@ -6,9 +6,11 @@
 
 #include <stdio.h>
 
-/* The overview of all commands, and one command's --help. */
+/* The overview of all commands, one command's --help, and that of all parts of a family.
+ */
 void cli_help_overview(FILE *out);
 void cli_help_command(FILE *out, const cli_command *command);
+void cli_help_family(FILE *out, const char *family);
 
 /* roff; command NULL: the overview page retnet(1). */
 void cli_man(FILE *out, const cli_command *command);

@@ -45,6 +45,19 @@ static void wait_briefly(char **argv)
     execv("/proc/self/exe", argv); /* on failure the program goes on as it is */
 }
 
+/* `retnet tokenizer` and what is none of its parts. */
+static int no_such_part(const char *family, const char *typed, rn_error *err)
+{
+    char list[200];
+    size_t used = 0;
+    const cli_command *c;
+    for (size_t i = 0; (c = cli_family_at(family, i)) && used < sizeof list; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "",
+                                 cli_command_part(c));
+    if (!typed) return cli_usage(err, "%s: one of %s is missing", family, list);
+    return cli_usage(err, "%s: '%s' is not one of %s", family, typed, list);
+}
+
 static int no_such_command(const char *name, rn_error *err)
 {
     const char *words[32];
@@ -75,9 +88,15 @@ static int print_help(int argc, const char *const *argv, rn_error *err)
         cli_help_overview(stdout);
         return CLI_DONE;
     }
-    const cli_command *command = cli_command_find(argv[0]);
+    int used;
+    const cli_command *command = cli_command_typed(argc, argv, &used);
+    if (!command && argc == 1 && cli_family_at(argv[0], 0)) {
+        cli_help_family(stdout, argv[0]);
+        return CLI_DONE;
+    }
+    if (!command && cli_family_at(argv[0], 0)) return no_such_part(argv[0], argv[1], err);
     if (!command) return no_such_command(argv[0], err);
-    if (argc > 1) return cli_usage(err, "help: unexpected argument '%s'", argv[1]);
+    if (argc > used) return cli_usage(err, "help: unexpected argument '%s'", argv[used]);
     cli_help_command(stdout, command);
     return CLI_DONE;
 }
@@ -109,10 +128,21 @@ static int run_command(const cli_command *command, int argc, const char *const *
     return code;
 }
 
+/* `retnet tokenizer` without a part that it has. */
+static int run_family(int argc, const char *const *argv, rn_error *err)
+{
+    const char *typed = argc > 1 ? argv[1] : NULL;
+    if (!typed || (strcmp(typed, "--help") && strcmp(typed, "-h")))
+        return no_such_part(argv[0], typed, err);
+    cli_help_family(stdout, argv[0]);
+    return CLI_DONE;
+}
+
 /* What stands where the command should. */
 static int run_word(int argc, const char *const *argv, rn_error *err)
 {
     const char *word = argv[0];
+    if (cli_family_at(word, 0)) return run_family(argc, argv, err);
     if (!strcmp(word, "help") || !strcmp(word, "--help") || !strcmp(word, "-h"))
         return print_help(argc - 1, argv + 1, err);
     if (!strcmp(word, "--version")) return print_version(err);
@@ -128,15 +158,15 @@ int main(int argc, char **argv)
     rn_error err = {0};
     const char *const *words = (const char *const *)argv;
     const cli_command *command = NULL;
-    int code;
+    int code, used;
     wait_briefly(argv);
     keep_standard_streams();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is a failed write */
 
     if (argc < 2) code = cli_usage(&err, "no command given; retnet help lists them");
-    else if ((command = cli_command_find(words[1])))
-        code = run_command(command, argc - 2, words + 2, &err);
+    else if ((command = cli_command_typed(argc - 1, words + 1, &used)))
+        code = run_command(command, argc - 1 - used, words + 1 + used, &err);
     else code = run_word(argc - 1, words + 1, &err);
 
     if (code == CLI_DONE || code == CLI_INTERRUPTED) {

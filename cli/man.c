@@ -83,10 +83,18 @@ static void exit_codes(FILE *out)
           out);
 }
 
+/* "retnet-tokenizer-train" */
+static void page_name(const cli_command *c, char out[64])
+{
+    snprintf(out, 64, "retnet-%s", c->name);
+    char *blank = strchr(out, ' ');
+    if (blank) *blank = '-';
+}
+
 static void man_command(FILE *out, const cli_command *c)
 {
     char name[64];
-    snprintf(name, sizeof name, "retnet-%s", c->name);
+    page_name(c, name);
     title(out, name);
     section(out, "Name");
     put(out, name);
@@ -123,7 +131,11 @@ static void man_overview(FILE *out)
     fputs("\\fBretnet\\fR \\fICOMMAND\\fR [arguments] [options]\n", out);
     section(out, "Commands");
     for (size_t i = 0; (c = cli_command_at(i)); i++) {
-        fprintf(out, ".TP\n\\fBretnet\\-%s\\fR(1)\n", c->name);
+        char name[64];
+        page_name(c, name);
+        fputs(".TP\n\\fB", out);
+        put(out, name);
+        fputs("\\fR(1)\n", out);
         put(out, c->summary);
         fputc('\n', out);
     }

@@ -59,6 +59,18 @@ void cli_progress_show(cli_progress *p, const char *format, ...)
     else fprintf(stderr, "%s\n", line);
 }
 
+const char *cli_progress_bar(char out[CLI_BAR], double part)
+{
+    enum { MARKS = 30 };
+    static const char full[] = "##############################";
+    static const char rest[] = "..............................";
+    double inside = part > 0 ? (part < 1 ? part : 1) : 0;
+    int marks = (int)(inside * MARKS);
+    snprintf(out, CLI_BAR, "[%.*s%.*s] %d%%", marks, full, MARKS - marks, rest,
+             (int)(100 * inside + 0.5));
+    return out;
+}
+
 void cli_progress_clear(cli_progress *p)
 {
     if (!p->terminal || !p->width) return;

@@ -19,6 +19,10 @@ bool cli_progress_due(const cli_progress *p);
 __attribute__((format(printf, 2, 3))) void cli_progress_show(cli_progress *p,
                                                              const char *format, ...);
 
+/* "[######......] 45%" for a part of 0 to 1, into out and returned. */
+#define CLI_BAR 96
+const char *cli_progress_bar(char out[CLI_BAR], double part);
+
 /* Clears the terminal's line, before a result, a note or an error. */
 void cli_progress_clear(cli_progress *p);
 

@@ -30,15 +30,11 @@ typedef struct quantization {
 
 static bool show_progress(void *user, uint64_t done, uint64_t total)
 {
-    enum { BAR = 30 };
-    static const char full[] = "##############################";
-    static const char rest[] = "..............................";
     quantization *q = user;
-    char a[24], b[24];
-    double part = total ? (double)done / (double)total : 1;
-    int marks = (int)(part * BAR);
-    cli_progress_show(&q->progress, "[%.*s%.*s] %.0f%% of %s numbers, %s", marks, full,
-                      BAR - marks, rest, 100 * part, cli_short(a, (double)total),
+    char bar[CLI_BAR], a[24], b[24];
+    cli_progress_show(&q->progress, "%s of %s numbers, %s",
+                      cli_progress_bar(bar, total ? (double)done / (double)total : 1),
+                      cli_short(a, (double)total),
                       cli_duration(b, cli_seconds() - q->begin));
     return cli_interrupted();
 }

@@ -93,6 +93,12 @@ static int build(const cli_reading *how, const char *file, const char *const *pa
     return cli_code(st);
 }
 
+bool cli_is_folder(const char *path)
+{
+    struct stat status;
+    return !stat(path, &status) && S_ISDIR(status.st_mode);
+}
+
 char *cli_join(const char *dir, const char *name)
 {
     size_t size = strlen(dir) + strlen(name) + 2;

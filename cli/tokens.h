@@ -12,6 +12,8 @@
    nothing else. */
 bool cli_is_token_file(const char *path);
 
+bool cli_is_folder(const char *path);
+
 /* How files are read. */
 typedef struct cli_reading {
     const rn_tokenizer *tokenizer; /* NULL: there is none */

@@ -89,6 +89,10 @@ endfunction()
 
 file(MAKE_DIRECTORY ${RN_SHARE})
 rn_written_by_program(retnet.1 ${CMAKE_INSTALL_MANDIR}/man1 --man retnet)
+foreach(part train encode decode)
+    rn_written_by_program(retnet-tokenizer-${part}.1 ${CMAKE_INSTALL_MANDIR}/man1
+                          --man "tokenizer ${part}")
+endforeach()
 foreach(command ${RN_COMMANDS})
     rn_written_by_program(retnet-${command}.1 ${CMAKE_INSTALL_MANDIR}/man1 --man ${command})
 endforeach()

@@ -233,9 +233,10 @@ static void check_example(const cli_command *c, const char *line)
     rn_error err = {0};
     assert_int_equal(wordexp(line, &words, WRDE_NOCMD), 0);
     assert_string_equal(words.we_wordv[0], "retnet");
-    assert_string_equal(words.we_wordv[1], c->name);
-    rn_status st = cli_parse(&args, c, (int)words.we_wordc - 2,
-                             (const char *const *)words.we_wordv + 2, &err);
+    const char *const *typed = (const char *const *)words.we_wordv + 1;
+    int used, count = (int)words.we_wordc - 1;
+    assert_ptr_equal(cli_command_typed(count, typed, &used), c);
+    rn_status st = cli_parse(&args, c, count - used, typed + used, &err);
     if (st) fail_msg("%s: %s", line, err.message);
     cli_args_free(&args);
     wordfree(&words);
@@ -255,8 +256,8 @@ static void test_tables(void **state)
         rn_error err;
         assert_int_equal(cli_parse(&args, c, 1, WORDS("--help"), &err), RN_OK);
         for (size_t j = 0; j < 6; j++) assert_true(cli_has(&args, common[j]));
-        bool computes = c != &cli_info && c != &cli_convert;
-        assert_int_equal(cli_has(&args, "type"), computes);
+        bool typed = c != &cli_info && c != &cli_convert && !cli_command_part(c);
+        assert_int_equal(cli_has(&args, "type"), typed);
         cli_args_free(&args);
     }
 }
@@ -331,7 +332,11 @@ static void squeeze(char *text)
 
 static void check_help(const cli_command *c)
 {
-    child help = RUN(c->name, "--help"), same = RUN("help", c->name);
+    char family[CLI_NAME];
+    const char *part = cli_command_part(c);
+    cli_command_family(c, family);
+    child help = part ? RUN(family, part, "--help") : RUN(family, "--help");
+    child same = part ? RUN("help", family, part) : RUN("help", family);
     check_done(&help);
     assert_string_equal(help.out, same.out);
     check_mentions(help.out, "Examples:", c->name);
@@ -388,7 +393,8 @@ static void test_help_and_man(void **state)
     for (size_t i = 0; cli_command_at(i); i++) {
         const cli_command *c = cli_command_at(i);
         check_mentions(overview.out, c->summary, "help");
-        check_mentions(man.out, c->name, "retnet(1)");
+        const char *part = cli_command_part(c);
+        check_mentions(man.out, part ? part : c->name, "retnet(1)");
         check_help(c);
         check_man(c);
     }
@@ -457,6 +463,33 @@ static void test_completion(void **state)
     check_offers("retnet quantize in out --type q4", "q4_0 q4_k\n");
     check_offers("retnet info --preset nan", "nano\n");
     check_offers("retnet bench batch --type q4", "q4_0 q4_k\n");
+    check_offers("retnet tok", "tokenizer\n");
+    check_offers("retnet tokenizer e", "encode\n");
+    check_offers("retnet tokenizer --h", "--help\n");
+    check_offers("retnet tokenizer train --st", "--style\n");
+    check_offers("retnet tokenizer train --style s", "sentencepiece\n");
+    check_offers("retnet tokenizer encode --s", "--special --seed\n");
+}
+
+/* The help of a family is that of its parts, one after the other. */
+static void test_family(void **state)
+{
+    (void)state;
+    child all = RUN("tokenizer", "--help"), same = RUN("help", "tokenizer");
+    check_done(&all);
+    assert_string_equal(all.out, same.out);
+    const char *at = all.out;
+    for (size_t i = 0; cli_family_at("tokenizer", i); i++) {
+        child one =
+            RUN("tokenizer", cli_command_part(cli_family_at("tokenizer", i)), "-h");
+        check_done(&one);
+        at = strstr(at, one.out);
+        if (!at) fail_msg("the help of part %zu is not where it should be", i);
+        child_free(&one);
+    }
+    assert_null(cli_family_at("train", 0));
+    child_free(&all);
+    child_free(&same);
 }
 
 /* ---- wrong usage of the program ---- */
@@ -480,6 +513,11 @@ static void test_program_usage(void **state)
     USAGE("unknown command 'nothing'", "help", "nothing");
     USAGE("not one of bash, zsh, fish", "--completion", "csh");
     USAGE("unknown command", "--man", "nothing");
+    USAGE("tokenizer: one of train, encode, decode is missing", "tokenizer");
+    USAGE("tokenizer: 'trian' is not one of", "tokenizer", "trian");
+    USAGE("tokenizer: 'tran' is not one of", "help", "tokenizer", "tran");
+    USAGE("unexpected argument", "help", "tokenizer", "train", "more");
+    USAGE("tokenizer train: OUT FILES... is missing", "tokenizer", "train", "out");
     USAGE("did you mean '--steps'?", "train", "--stpes", "3");
     USAGE("retnet train: --steps: the N is missing", "train", "--steps");
     USAGE("--type: 'q8_0' is not one of f32, bf16", "train", "--type", "q8_0");
@@ -615,6 +653,7 @@ int main(void)
         cmocka_unit_test(test_help_and_man),
         cmocka_unit_test(test_version),
         cmocka_unit_test(test_completion),
+        cmocka_unit_test(test_family),
         cmocka_unit_test(test_program_usage),
         cmocka_unit_test(test_contradictions),
         cmocka_unit_test(test_output_that_cannot_be_written),

@@ -117,6 +117,18 @@ rn_status rn_tokens_check(const rn_tokens *t, size_t vocab, rn_error *err);
 /** *hash over all tokens, to notice that a resumed run's data have changed. */
 rn_status rn_tokens_hash(const rn_tokens *t, uint64_t *hash, rn_error *err);
 
+/**
+ * A token file under construction, for ids below `vocab`: u16 without a header when they
+ * fit (the name must end in .bin), else llm.c's u32 layout. It takes its name when it is
+ * closed with `keep`, and is gone without; closing frees it in every case.
+ */
+typedef struct rn_tokens_writer rn_tokens_writer;
+rn_status rn_tokens_create(rn_tokens_writer **out, const char *path, size_t vocab,
+                           rn_error *err);
+rn_status rn_tokens_append(rn_tokens_writer *w, const int32_t *ids, size_t count,
+                           rn_error *err);
+rn_status rn_tokens_close(rn_tokens_writer *w, bool keep, rn_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -13,6 +13,7 @@
 #include "retnet/retention.h"
 #include "retnet/session.h"
 #include "retnet/status.h"
+#include "retnet/text.h"
 #include "retnet/tokenizer.h"
 #include "retnet/train.h"
 #include "retnet/types.h"

@@ -98,6 +98,57 @@ rn_status rn_detokenizer_put(rn_detokenizer *d, int32_t id, const char **text,
 rn_status rn_detokenizer_end(rn_detokenizer *d, const char **text, size_t *length,
                              rn_error *err);
 
+/** What a trained tokenizer is like. */
+typedef enum rn_tokenizer_style {
+    RN_STYLE_BYTE_BPE,     /**< words by GPT-2's expression, symbols are bytes */
+    RN_STYLE_SENTENCEPIECE /**< U+2581 for blanks, characters, bytes for rare ones */
+} rn_tokenizer_style;
+
+/** The name of a style, "byte-bpe" or "sentencepiece"; NULL past the end. */
+const char *rn_tokenizer_style_name(size_t index);
+
+/** What training is at: counting words (in bytes of text), then merging (in tokens). */
+typedef enum rn_training_stage { RN_STAGE_COUNT, RN_STAGE_MERGE } rn_training_stage;
+
+typedef struct rn_tokenizer_training {
+    size_t vocab; /**< ids in all, at most RN_TRAINING_MAX_VOCAB */
+    rn_tokenizer_style style;
+    /** Special tokens, which get the first ids (behind <unk>, <s>, </s> and the bytes in
+        sentencepiece); their text is no text to learn from. UTF-8, two characters or
+        more. */
+    const char *const *special;
+    size_t special_count;
+    int threads; /**< 0: 1; the result does not depend on it */
+    /** Distinct words kept (0: eight million): beyond it the rarest are forgotten. */
+    size_t max_words;
+    /** NULL, or told how far it is (total 0: unknown); true stops: RN_EINTERRUPTED. */
+    bool (*progress)(void *user, rn_training_stage stage, uint64_t done, uint64_t total);
+    void *user;
+} rn_tokenizer_training;
+
+#define RN_TRAINING_MAX_VOCAB ((size_t)1 << 20)
+
+/** What came out of it. */
+typedef struct rn_tokenizer_trained {
+    uint64_t texts, bytes; /**< that were read */
+    uint64_t words;        /**< in them, each as often as it came */
+    uint64_t tokens;       /**< that the words which were merged in are now */
+    size_t distinct_words; /**< that were merged in */
+    size_t vocab, merges;  /**< vocab is smaller than asked for where the text is too */
+} rn_tokenizer_trained;
+
+/**
+ * Byte-pair encoding trained on texts (retnet/text.h) and written as a tokenizer.json at
+ * `out_path`, whole or not at all. The pair that is adjacent most often is merged first;
+ * among equals the one with the lower left id, then the lower right id. Tokens are at
+ * most 256 bytes long, as the file spells them. RN_EINVAL for a vocabulary that is too
+ * small for its style and for special tokens that cannot be. report: NULL is allowed.
+ */
+struct rn_texts;
+rn_status rn_tokenizer_train(const char *out_path, struct rn_texts *texts,
+                             const rn_tokenizer_training *how,
+                             rn_tokenizer_trained *report, rn_error *err);
+
 #ifdef __cplusplus
 }
 #endif
