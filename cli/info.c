@@ -221,7 +221,7 @@ static int show_path(const cli_args *args, const char *path, rn_error *err)
     struct stat status;
     int code = cli_open_exec(args, &x, err);
     if (code) return code;
-    code = cli_code(rn_model_open(&model, x, path, err));
+    code = cli_code(rn_model_inspect(&model, path, err));
     if (!code) {
         cli_warn_of_keys(args, model, path);
         code = show_model(args, model, err);

@@ -220,6 +220,7 @@ static void torchscale_and_native(void **state)
         change_config("original", "recurrent_chunk_size", "512"); /* not the model's */
         check_configs(in_scratch("original"), back, 16);
         check_loss(folders[i], back, 0);
+        check_configs(folders[i], exactly(folders[i], "torchscale"), 24);
     }
     const char *shards = exactly(RN_GOLDEN "/torchscale-sharded", "torchscale");
     check_tensors(folders[0], shards);

@@ -9,6 +9,7 @@
 #include "retnet/model.h"
 
 #include <math.h>
+#include <time.h>
 
 #define FLA      RN_GOLDEN "/fla-bf16"
 #define FUSED    RN_GOLDEN "/fla-fused-mlp"
@@ -476,6 +477,83 @@ static void unknown_keys_warn(void **state)
     }
 }
 
+static void a_look_needs_no_weights(void **state)
+{
+    (void)state;
+    rn_model *m;
+    rn_model_info info;
+    WORKS(rn_model_inspect(&m, FLA, err));
+    rn_model_info_get(m, &info);
+    assert_string_equal(info.dialect, "fla");
+    assert_null(rn_model_tensor_at(m, 0).data);
+    assert_string_equal(rn_model_tensor_original_name(m, 0), "model.embeddings.weight");
+    assert_string_equal(rn_model_tensor_stored_type(m, 0), "BF16");
+    rn_model_free(m);
+    WORKS(rn_model_inspect(&m, FUSED, err));
+    assert_string_equal(rn_model_unknown_key(m, 0), "share_conv_kernel");
+    rn_model_free(m);
+    const char *path = copy_golden(FLA, "look");
+    change_config("look", "vocab_size", "7");
+    FAILS(rn_model_inspect(&m, path, err), RN_EFORMAT, "vocab_size 7");
+}
+
+/* A native folder of zeros in bf16, which takes no room on the disk. */
+static void write_hollow(const char *name, const rn_model *m)
+{
+    char path[256];
+    json_t *header = json_object();
+    uint64_t at = 0;
+    for (size_t i = 0; i < rn_model_tensor_count(m); i++) {
+        rn_model_tensor t = rn_model_tensor_at(m, i);
+        uint64_t end = at + 2 * t.shape[0] * t.shape[1];
+        json_t *shape = t.dims == 1 ? json_pack("[I]", (json_int_t)t.shape[0])
+                                    : json_pack("[I, I]", (json_int_t)t.shape[0],
+                                                (json_int_t)t.shape[1]);
+        json_object_set_new(header, t.name,
+                            json_pack("{s:s, s:o, s:[I, I]}", "dtype", "BF16", "shape",
+                                      shape, "data_offsets", (json_int_t)at,
+                                      (json_int_t)end));
+        at = end;
+    }
+    char *text = json_dumps(header, 0), *config = rn_model_config_json(m);
+    size_t length = strlen(text);
+    unsigned char *bytes = calloc(length + 8, 1);
+    assert_non_null(bytes);
+    for (int i = 0; i < 8; i++) bytes[i] = (unsigned char)((uint64_t)length >> 8 * i);
+    memcpy(bytes + 8, text, length);
+    snprintf(path, sizeof path, "%s/model.safetensors", name);
+    put_bytes(path, bytes, length + 8);
+    assert_int_equal(truncate(in_scratch(path), (off_t)(length + 8 + at)), 0);
+    snprintf(path, sizeof path, "%s/config.json", name);
+    put_text(path, config);
+    free(bytes);
+    free(text);
+    free(config);
+    json_decref(header);
+}
+
+static void a_large_model_opens_at_once(void **state)
+{
+    (void)state;
+    struct timespec begin, end;
+    rn_model *m;
+    rn_model_source source = {.config_path = in_scratch("described.json")};
+    WORKS(rn_model_describe(&m, &source, err)); /* fla's 1.3B */
+    WORKS(rn_make_folder(in_scratch("hollow"), err));
+    write_hollow("hollow", m);
+    rn_model_free(m);
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    WORKS(rn_model_inspect(&m, in_scratch("hollow"), err));
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    double seconds = (double)(end.tv_sec - begin.tv_sec) +
+                     1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
+    rn_model_info info;
+    rn_model_info_get(m, &info);
+    assert_int_equal(info.parameters, 1351727104);
+    assert_true(seconds < 1);
+    rn_model_free(m);
+}
+
 /* ---- gradients ---- */
 
 static rn_model *make_model(const char *const *settings, size_t count)
@@ -605,6 +683,8 @@ int main(void)
         cmocka_unit_test(names_of_other_writers),
         cmocka_unit_test(prefixes),
         cmocka_unit_test(unknown_keys_warn),
+        cmocka_unit_test(a_look_needs_no_weights),
+        cmocka_unit_test(a_large_model_opens_at_once),
         cmocka_unit_test(the_padding_row_does_not_learn),
         cmocka_unit_test(a_feed_forward_of_its_own_kind),
     };

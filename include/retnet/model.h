@@ -67,6 +67,11 @@ rn_status rn_model_load(rn_model **out, rn_exec *x, const char *path, rn_weight_
 rn_status rn_model_create_as(rn_model **out, rn_exec *x, const rn_model_source *source,
                              uint64_t seed, rn_weight_type type, rn_error *err);
 
+/** A checkpoint looked at: opened and checked as rn_model_open does, but for the numbers
+    of its tensors, which are not read. A description as rn_model_describe gives, at once
+    whatever its size. */
+rn_status rn_model_inspect(rn_model **out, const char *path, rn_error *err);
+
 /** The type that the model holds parameter `index` in. */
 rn_weight_type rn_model_tensor_held_type(const rn_model *model, size_t index);
 

@@ -47,14 +47,12 @@ bool rn_convert_row_norm_matters(const rn_config *config)
     return config->mixer.norm_eps != 0 || config->mixer.head_norm == RN_HEAD_NORM_NONE;
 }
 
-rn_status rn_convert_copy_ids(rn_conversion *c, rn_error *err)
+rn_status rn_convert_copy_keys(rn_conversion *c, const char *const *keys, rn_error *err)
 {
-    static const char *const keys[] = {"bos_token_id", "eos_token_id"};
     const json_t *stored = rn_checkpoint_stored_config(c->in.checkpoint);
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        json_t *id = json_object_get(stored, keys[i]);
-        if ((json_is_integer(id) || json_is_array(id)) &&
-            json_object_set(c->config, keys[i], id))
+    for (; *keys; keys++) {
+        json_t *value = json_object_get(stored, *keys);
+        if (value && !json_is_null(value) && json_object_set(c->config, *keys, value))
             return rn_fail_memory(err, c->path, 0);
     }
     return RN_OK;

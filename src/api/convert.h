@@ -42,8 +42,9 @@ rn_status rn_convert_check(const rn_conversion *c, const rn_convert_need *needs,
 /* Row normalisers change nothing when the head norm has no eps. */
 bool rn_convert_row_norm_matters(const rn_config *config);
 
-/* Copies the ids of bos, eos and the like from the source's config. */
-rn_status rn_convert_copy_ids(rn_conversion *c, rn_error *err);
+/* Copies the keys of the list (NULL at its end) that the source's config has: those that
+   say nothing of the model's function. */
+rn_status rn_convert_copy_keys(rn_conversion *c, const char *const *keys, rn_error *err);
 
 /* "float32", as PyTorch calls what the embedding's numbers are. */
 const char *rn_convert_torch_type(const rn_conversion *c);

@@ -153,6 +153,16 @@ static json_t *config_of(const rn_conversion *c)
         (json_int_t)f->vocab_size);
 }
 
+static const char *const copied_keys[] = {
+    "attn_mode",          "bos_token_id",
+    "conv_size",          "eos_token_id",
+    "fuse_cross_entropy", "fuse_linear_cross_entropy",
+    "fuse_swiglu",        "hidden_ratio",
+    "initializer_range",  "max_position_embeddings",
+    "use_cache",          "use_l2warp",
+    "use_short_conv",     NULL,
+};
+
 rn_status rn_convert_plan_fla(rn_conversion *c, rn_error *err)
 {
     rn_status st = check_kind(c, err);
@@ -161,5 +171,6 @@ rn_status rn_convert_plan_fla(rn_conversion *c, rn_error *err)
     if (st) return st;
     c->dialect = &rn_dialect_fla;
     c->config = config_of(c);
-    return c->config ? rn_convert_copy_ids(c, err) : rn_fail_memory(err, c->path, 0);
+    if (!c->config) return rn_fail_memory(err, c->path, 0);
+    return rn_convert_copy_keys(c, copied_keys, err);
 }

@@ -148,6 +148,24 @@ static json_t *config_of(const rn_conversion *c)
         "vocab_size", (json_int_t)f->vocab_size);
 }
 
+static const char *const copied_keys[] = {
+    "activation_dropout",
+    "bos_token_id",
+    "checkpoint_activations",
+    "chunkwise_recurrent",
+    "ddp_rank",
+    "drop_path_rate",
+    "eos_token_id",
+    "fsdp",
+    "max_rel_pos",
+    "max_target_positions",
+    "recurrent_chunk_size",
+    "rel_pos_buckets",
+    "xpos_scale_base",
+    "z_loss_coeff",
+    NULL,
+};
+
 /* The keys that not every model has. */
 static rn_status add_keys(rn_conversion *c, rn_error *err)
 {
@@ -160,7 +178,8 @@ static rn_status add_keys(rn_conversion *c, rn_error *err)
     if (f->pad_token)
         failed |= json_object_set_new(c->config, "pad_token_id",
                                       json_integer((json_int_t)f->pad_token - 1)) != 0;
-    return failed ? rn_fail_memory(err, c->path, 0) : rn_convert_copy_ids(c, err);
+    if (failed) return rn_fail_memory(err, c->path, 0);
+    return rn_convert_copy_keys(c, copied_keys, err);
 }
 
 rn_status rn_convert_plan_torchscale(rn_conversion *c, rn_error *err)

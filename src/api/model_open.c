@@ -107,6 +107,15 @@ static rn_status keep_unknown_keys(rn_model *m, const rn_checkpoint *ck, rn_erro
     return count ? rn_names_copy(&m->unknown_keys, keys, count, err) : RN_OK;
 }
 
+/* What a model knows of the checkpoint that it comes from. */
+static rn_status keep_origin(rn_model *m, const rn_matched *c, rn_error *err)
+{
+    rn_status st = keep_names(m, c->views, err);
+    if (!st) st = keep_unknown_keys(m, c->checkpoint, err);
+    snprintf(m->dialect, sizeof m->dialect, "%s", rn_checkpoint_dialect(c->checkpoint));
+    return st;
+}
+
 /* A model of the plan's config with the tensors' values. */
 static rn_status build(rn_model **out, rn_exec *x, const rn_matched *c,
                        rn_weight_type type, const char *path, rn_error *err)
@@ -121,13 +130,11 @@ static rn_status build(rn_model **out, rn_exec *x, const rn_matched *c,
     if (!st) st = fill_weights(m, c->views, path, err);
     row_source rows = {m, c->views, path};
     if (!st) st = rn_model_pack(m, stored_rows, &rows, err);
-    if (!st) st = keep_names(m, c->views, err);
-    if (!st) st = keep_unknown_keys(m, c->checkpoint, err);
+    if (!st) st = keep_origin(m, c, err);
     if (st) {
         rn_model_free(m);
         return st;
     }
-    snprintf(m->dialect, sizeof m->dialect, "%s", rn_checkpoint_dialect(c->checkpoint));
     *out = m;
     return RN_OK;
 }
@@ -141,6 +148,20 @@ rn_status rn_model_load(rn_model **out, rn_exec *x, const char *path, rn_weight_
     rn_status st = rn_matched_open(&c, path, err);
     if (st) return st;
     st = build(out, x, &c, type, path, err);
+    rn_matched_close(&c);
+    return st;
+}
+
+rn_status rn_model_inspect(rn_model **out, const char *path, rn_error *err)
+{
+    rn_matched c;
+    rn_status st = rn_matched_open(&c, path, err);
+    if (st) return st;
+    st = keep_origin(c.plan, &c, err);
+    if (!st) {
+        *out = c.plan;
+        c.plan = NULL;
+    }
     rn_matched_close(&c);
     return st;
 }
