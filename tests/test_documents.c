@@ -391,6 +391,10 @@ static void rows_are_mixed_in_proportion(void **state)
         assert_int_equal(rn_mixture_open(&m, sources, 3, VOCAB, 10, 1, &err), RN_EINVAL);
         assert_non_null(strstr(err.message, "source 2"));
     }
+    rn_error err;
+    sources[1].weight = 1;
+    assert_int_equal(rn_mixture_open(&m, sources, 3, VOCAB, 90, 1, &err), RN_EINVAL);
+    assert_non_null(strstr(err.message, "source 2 has 90 tokens"));
     rn_tokens_free(a);
     rn_tokens_free(b);
     shell("rm -r %s", folder);

@@ -85,6 +85,12 @@ rn_status rn_mixture_open(rn_mixture *m, const rn_train_source *sources, size_t 
     if (!m->sources) return rn_fail_memory(err, "sources", count * sizeof *m->sources);
     set_shares(m, sources, sum);
     for (size_t i = 0; !st && i < count; i++)
+        if (count > 1 && rn_tokens_count(sources[i].tokens) <= seq)
+            st = rn_fail(err, RN_EINVAL,
+                         "data: source %zu has %llu tokens, too few for rows of %zu + 1",
+                         i + 1, (unsigned long long)rn_tokens_count(sources[i].tokens),
+                         seq);
+    for (size_t i = 0; !st && i < count; i++)
         st = open_source(&m->sources[i], sources[i].tokens, vocab, seq, seed_of(seed, i),
                          err);
     if (st) rn_mixture_close(m);
