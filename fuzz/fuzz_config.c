@@ -1,11 +1,9 @@
 /* config.json of any dialect: read, translated, and looked at by the model. */
 #define _DEFAULT_SOURCE
-#include "memory_file.h"
+#include "fuzz.h"
 
 #include "formats/checkpoint.h"
 #include "model/model.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -13,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *dialect;
     rn_error err;
     rn_config c = rn_config_defaults();
-    if (rn_config_read_keys(memory_file("config.json", data, size), &config, &unknown,
+    if (rn_config_read_keys(fuzz_file("config.json", data, size), &config, &unknown,
                             &dialect, &err))
         return 0;
     if (!rn_config_apply(&c, config, &err) && !rn_config_check(&c, &err))

@@ -1,11 +1,11 @@
 /* model.safetensors.index.json beside two good shards, "a.safetensors" with the tensors p
    and q, and "b.safetensors" with r. */
 #define _DEFAULT_SOURCE
-#include "memory_file.h"
+#include "fuzz.h"
 
 #include "formats/weights.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include <stdlib.h>
 
 static void write_shards(void)
 {
@@ -19,9 +19,9 @@ static void write_shards(void)
     if (written) return;
     written = 1;
     const uint8_t none = 0;
-    if (rn_safetensors_write(memory_file("a.safetensors", &none, 0), views, 2, NULL,
+    if (rn_safetensors_write(fuzz_file("a.safetensors", &none, 0), views, 2, NULL,
                              NULL) ||
-        rn_safetensors_write(memory_file("b.safetensors", &none, 0), views + 2, 1, NULL,
+        rn_safetensors_write(fuzz_file("b.safetensors", &none, 0), views + 2, 1, NULL,
                              NULL))
         abort();
 }
@@ -31,8 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rn_weights *w;
     rn_error err;
     write_shards();
-    memory_file("model.safetensors.index.json", data, size);
-    if (rn_weights_open(&w, memory_folder(), &err)) return 0;
+    fuzz_file("model.safetensors.index.json", data, size);
+    if (rn_weights_open(&w, fuzz_folder(), &err)) return 0;
     for (size_t i = 0; i < rn_weights_count(w); i++)
         if (rn_weights_find(w, rn_weights_at(w, i)->name) != i) abort();
     rn_weights_close(w);

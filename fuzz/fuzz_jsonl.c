@@ -1,6 +1,8 @@
 /* Lines of JSON from whatever bytes, plain or as zstd frames: every document is text of
    the length that it says, and reading ends. */
 #define _GNU_SOURCE
+#include "fuzz.h"
+
 #include "formats/jsonl.h"
 
 #include <fcntl.h>
@@ -9,8 +11,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A file in memory that has a name. */
 static void put_file(char path[64], const char *name, const uint8_t *data, size_t size)

@@ -1,11 +1,11 @@
 /* Megatron's index from whatever bytes. The first eight say how long the file of tokens
    claims to be; what is accepted agrees with that, and its documents rise from 0. */
+#include "fuzz.h"
+
 #include "formats/megatron.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

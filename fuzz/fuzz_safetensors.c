@@ -1,10 +1,10 @@
 /* One safetensors file: its header, and the first and last numbers of its tensors. */
 #define _DEFAULT_SOURCE
-#include "memory_file.h"
+#include "fuzz.h"
 
 #include "formats/safetensors.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include <stdlib.h>
 
 static void read_ends(const rn_tensor_view *t)
 {
@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rn_safetensors *f;
     rn_error err;
     const char *key, *value;
-    if (rn_safetensors_open(&f, memory_file("model.safetensors", data, size), &err))
+    if (rn_safetensors_open(&f, fuzz_file("model.safetensors", data, size), &err))
         return 0;
     for (size_t i = 0; i < rn_safetensors_count(f); i++)
         read_ends(rn_safetensors_at(f, i));

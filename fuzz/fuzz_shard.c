@@ -1,6 +1,8 @@
 /* Token files of nanoGPT and llm.c, from whatever bytes: a layout that is accepted lies
    inside the file, and all of its ids can be read. */
 #define _GNU_SOURCE
+#include "fuzz.h"
+
 #include "formats/shard.h"
 
 #include <stdio.h>
@@ -8,8 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Reads the ids of a file with this content. */
 static void read_ids(rn_shard *s, const uint8_t *data, size_t size)

@@ -1,6 +1,8 @@
 /* Training on any bytes: words are counted, merged and spelled in both styles; nothing is
    written. The first byte chooses style, threads and special tokens, a zero byte ends a
    text. */
+#include "fuzz.h"
+
 #include "tokenizer/train_count.h"
 #include "tokenizer/train_merge.h"
 
