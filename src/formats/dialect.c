@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-static const rn_dialect *const dialects[] = {&rn_dialect_native, &rn_dialect_torchscale};
+static const rn_dialect *const dialects[] = {&rn_dialect_native, &rn_dialect_gguf,
+                                             &rn_dialect_torchscale};
 
 bool rn_source_has(const rn_source *s, const char *name)
 {

@@ -35,7 +35,7 @@ typedef struct rn_dialect {
     const char *const *keys;
 } rn_dialect;
 
-extern const rn_dialect rn_dialect_native, rn_dialect_torchscale;
+extern const rn_dialect rn_dialect_native, rn_dialect_torchscale, rn_dialect_gguf;
 
 /* The dialect of a config, or RN_EUNSUPPORTED with a message that says what it is
  * instead. */
