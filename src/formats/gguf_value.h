@@ -66,4 +66,8 @@ bool rn_gguf_text(const rn_gguf_value *v, const char **text, size_t *length);
 /* The items of a checked array, one a call: *at begins at 0. False past the end. */
 bool rn_gguf_next(const rn_gguf_value *array, size_t *at, rn_gguf_value *item);
 
+/* The value for people, at most `size` - 1 bytes: of a long list its first items and
+   their number, of a long string its beginning and its bytes. */
+void rn_gguf_print(const rn_gguf_value *v, char *out, size_t size);
+
 #endif
