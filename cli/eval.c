@@ -131,11 +131,21 @@ static int eval_rows(evaluation *e, rn_error *err)
     return code;
 }
 
-/* Gradients of all tensors lie in one block, in the model's order. */
-static int place_gradients(const rn_model *model, float **block, float **grads,
-                           rn_named_tensor *tensors, char (*names)[256], rn_error *err)
+static rn_named_tensor gradient_of(const rn_model_tensor *t, const char *name,
+                                   const float *data)
 {
-    size_t count = rn_model_tensor_count(model), floats = 0;
+    return (rn_named_tensor){
+        .name = name, .dims = t->dims, .shape = {t->shape[0], t->shape[1]}, .data = data};
+}
+
+/* Gradients of all tensors lie in one block, in the model's order. Those that follow one
+   another under one name are rows of one stored tensor, and one tensor here too; their
+   number in *kept. */
+static int place_gradients(const rn_model *model, float **block, float **grads,
+                           rn_named_tensor *tensors, char (*names)[256], size_t *kept,
+                           rn_error *err)
+{
+    size_t count = rn_model_tensor_count(model), floats = 0, n = 0;
     for (size_t i = 0; i < count; i++) {
         rn_model_tensor t = rn_model_tensor_at(model, i);
         floats += t.shape[0] * (t.dims > 1 ? t.shape[1] : 1);
@@ -145,34 +155,35 @@ static int place_gradients(const rn_model *model, float **block, float **grads,
     float *at = *block;
     for (size_t i = 0; i < count; i++) {
         rn_model_tensor t = rn_model_tensor_at(model, i);
-        snprintf(names[i], sizeof names[i], "grad.%s",
+        snprintf(names[n], sizeof names[n], "grad.%s",
                  rn_model_tensor_original_name(model, i));
-        tensors[i] = (rn_named_tensor){.name = names[i],
-                                       .dims = t.dims,
-                                       .shape = {t.shape[0], t.shape[1]},
-                                       .data = at};
+        bool more = n && !strcmp(names[n], names[n - 1]);
+        if (more) tensors[n - 1].shape[0] += t.shape[0];
+        else tensors[n] = gradient_of(&t, names[n], at);
+        n += !more;
         grads[i] = at;
         at += t.shape[0] * (t.dims > 1 ? t.shape[1] : 1);
     }
+    *kept = n;
     return CLI_DONE;
 }
 
 static int write_gradients(evaluation *e, rn_error *err)
 {
-    size_t count = rn_model_tensor_count(e->m.model);
+    size_t count = rn_model_tensor_count(e->m.model), kept = 0;
     float *block = NULL, **grads = calloc(count + 1, sizeof *grads);
     rn_named_tensor *tensors = calloc(count + 1, sizeof *tensors);
     char(*names)[256] = calloc(count + 1, sizeof *names);
     double loss;
     int code = CLI_DONE;
     if (!grads || !tensors || !names) code = cli_fail(err, "--grads: out of memory");
-    if (!code) code = place_gradients(e->m.model, &block, grads, tensors, names, err);
+    if (!code)
+        code = place_gradients(e->m.model, &block, grads, tensors, names, &kept, err);
     if (!code)
         code = cli_code(rn_eval_gradients(e->m.model, e->ids, e->batch, e->length,
                                           &e->options, grads, &loss, err));
     if (!code)
-        code =
-            cli_code(rn_tensors_write(cli_text(e->args, "grads"), tensors, count, err));
+        code = cli_code(rn_tensors_write(cli_text(e->args, "grads"), tensors, kept, err));
     free(names);
     free(tensors);
     free(grads);

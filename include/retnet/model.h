@@ -28,7 +28,8 @@ typedef struct rn_model_source {
 
 /** Sizes that the config alone decides. */
 typedef struct rn_model_info {
-    char dialect[24];       /**< "native", "torchscale"; of what was opened */
+    char dialect[24];       /**< of what was opened: "native", "fla", "torchscale",
+                                 "syncdoth", "torchscale-2023" */
     uint64_t parameters;    /**< trainable numbers, tied ones once */
     uint64_t weight_bytes;  /**< as held in memory */
     uint64_t state_bytes;   /**< of one sequence, whatever its length */
@@ -107,7 +108,8 @@ size_t rn_model_tensor_count(const rn_model *model);
 rn_model_tensor rn_model_tensor_at(const rn_model *model, size_t index);
 
 /** The name of parameter `index` in the checkpoint that the model was opened from; the
-   native name for a new model. Owned by the model. */
+   native name for a new model. Parameters that follow one another under one name are rows
+   of one stored tensor, one below the other. Owned by the model. */
 const char *rn_model_tensor_original_name(const rn_model *model, size_t index);
 
 /** How parameter `index` is stored in that checkpoint, as safetensors writes it: "BF16";

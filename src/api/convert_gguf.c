@@ -111,7 +111,7 @@ static rn_status plan_tensors(converting *c, rn_error *err)
             return rn_fail(err, RN_EUNSUPPORTED,
                            "%s: tensor %s has no name of at most %d bytes in GGUF", c->in,
                            native, RN_GGUF_MAX_NAME);
-        c->views[i] = *c->from.views[i];
+        c->views[i] = c->from.views[i];
         c->views[i].name = c->names[i];
         c->total += c->views[i].bytes;
     }

@@ -20,32 +20,6 @@ static rn_status read_config(rn_config *config, const rn_checkpoint *ck, const c
     return st ? rn_blame_file(err, st, path) : RN_OK;
 }
 
-/* The config keys that decide the two dimensions of the parameters whose names hold
- * `part`. */
-static const struct shape_keys {
-    const char *part, *key[2];
-} SHAPE_KEYS[] = {
-    {"embedding.weight", {"vocab_size", "width"}},
-    {"output.weight", {"vocab_size", "width"}},
-    {".mixer.q.", {"heads * key_dim", "width"}},
-    {".mixer.k.", {"kv_heads * key_dim", "width"}},
-    {".mixer.v.", {"kv_heads * value_dim", "width"}},
-    {".mixer.g.", {"heads * value_dim", "width"}},
-    {".mixer.o.", {"width", "heads * value_dim"}},
-    {".mixer.head_norm.", {"value_dim", "value_dim"}},
-    {".ffn.gate.", {"ffn_width", "width"}},
-    {".ffn.up.", {"ffn_width", "width"}},
-    {".ffn.down.", {"width", "ffn_width"}},
-    {".ffn.norm.", {"ffn_width", "ffn_width"}},
-};
-
-static const char *deciding_key(const char *name, int dim)
-{
-    for (size_t i = 0; i < sizeof SHAPE_KEYS / sizeof SHAPE_KEYS[0]; i++)
-        if (strstr(name, SHAPE_KEYS[i].part)) return SHAPE_KEYS[i].key[dim];
-    return "width";
-}
-
 /* "[48, 32]" in out. */
 static const char *print_shape(char *out, size_t size, int dims, const uint64_t *shape)
 {
@@ -58,41 +32,54 @@ static const char *print_shape(char *out, size_t size, int dims, const uint64_t 
     return out;
 }
 
-static rn_status check_shape(const rn_param *p, const rn_tensor_view *t, const char *path,
-                             rn_error *err)
+static bool has_shape(const rn_param *p, const rn_tensor_view *t)
 {
-    uint64_t want[2] = {p->shape[0], p->dims == 2 ? p->shape[1] : 0};
-    int wrong = 0;
-    if (t->dims == p->dims) {
-        while (wrong < p->dims && t->shape[wrong] == want[wrong]) wrong++;
-        if (wrong == p->dims) return RN_OK;
-    }
-    char has[256], asked[64];
-    return rn_fail(
-        err, RN_EFORMAT, "%s: tensor %s has shape %s, but its config asks for %s (%s)",
-        path, t->name, print_shape(has, sizeof has, t->dims, t->shape),
-        print_shape(asked, sizeof asked, p->dims, want), deciding_key(p->name, wrong));
+    return t->dims == p->dims && t->shape[0] == p->shape[0] &&
+           (p->dims == 1 || t->shape[1] == p->shape[1]);
+}
+
+/* Tensor and config contradict each other: both sides with their numbers. */
+static rn_status fail_shape(const rn_param *p, rn_checkpoint *ck, const char *path,
+                            rn_error *err)
+{
+    uint32_t parts;
+    char has[256], asked[64], words[160] = "";
+    const rn_tensor_view *t = rn_checkpoint_whole(ck, p->name, &parts);
+    uint64_t want[2] = {p->shape[0] * parts, p->dims == 2 ? p->shape[1] : 0};
+    int wrong = t->dims == p->dims && p->dims == 2 && t->shape[0] == want[0];
+    const char *key = rn_checkpoint_shape_key(ck, p->name, wrong);
+    if (key) snprintf(words, sizeof words, " (%s)", key);
+    return rn_fail(err, RN_EFORMAT,
+                   "%s: tensor %s has shape %s, but its config asks for %s%s", path,
+                   t->name, print_shape(has, sizeof has, t->dims, t->shape),
+                   print_shape(asked, sizeof asked, p->dims, want), words);
+}
+
+static rn_status fail_presence(rn_checkpoint *ck, const char *stored, const char *what,
+                               const char *path, rn_error *err)
+{
+    const char *key = rn_checkpoint_presence_key(ck, stored);
+    return rn_fail(err, RN_EFORMAT, "%s: tensor %s %s%s%s%s", path, stored, what,
+                   key ? " (" : "", key ? key : "", key ? ")" : "");
 }
 
 /* views[i] becomes parameter i's tensor in the checkpoint. */
-static rn_status match_tensors(const rn_tensor_view **views, const rn_model *plan,
+static rn_status match_tensors(rn_tensor_view *views, const rn_model *plan,
                                rn_checkpoint *ck, const char *path, rn_error *err)
 {
     for (size_t i = 0; i < plan->param_count; i++) {
         const rn_param *p = &plan->params[i];
-        views[i] = rn_checkpoint_take(ck, p->name);
-        if (!views[i])
-            return rn_fail(err, RN_EFORMAT, "%s: tensor %s is missing", path,
-                           rn_checkpoint_original_name(ck, p->name));
-        rn_status st = check_shape(p, views[i], path, err);
-        if (st) return st;
+        const rn_tensor_view *t = rn_checkpoint_take(ck, p->name);
+        if (!t)
+            return fail_presence(ck, rn_checkpoint_original_name(ck, p->name),
+                                 "is missing", path, err);
+        if (!has_shape(p, t)) return fail_shape(p, ck, path, err);
+        views[i] = *t;
     }
     const char *unused = rn_checkpoint_unused(ck);
-    if (unused)
-        return rn_fail(err, RN_EFORMAT,
-                       "%s: tensor %s belongs to no part of its config's model", path,
-                       unused);
-    return RN_OK;
+    if (!unused) return RN_OK;
+    return fail_presence(ck, unused, "belongs to no part of its config's model", path,
+                         err);
 }
 
 void rn_matched_close(rn_matched *m)

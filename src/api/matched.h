@@ -8,8 +8,9 @@
 
 typedef struct rn_matched {
     rn_checkpoint *checkpoint;
-    rn_model *plan;               /* the config's model without weights */
-    const rn_tensor_view **views; /* [plan->param_count], parameter i's tensor */
+    rn_model *plan;        /* the config's model without weights */
+    rn_tensor_view *views; /* [plan->param_count], parameter i's tensor or its rows of
+                              one; the names are the stored ones */
 } rn_matched;
 
 /* Everything that can be checked without reading a number: the config, that each

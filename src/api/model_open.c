@@ -11,19 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static rn_status fill_weights(rn_model *m, const rn_tensor_view *const *views,
-                              const char *path, rn_error *err)
+static rn_status fill_weights(rn_model *m, const rn_tensor_view *views, const char *path,
+                              rn_error *err)
 {
     for (size_t i = 0; i < m->param_count; i++) {
         const rn_param *p = &m->params[i];
         if (p->offset == RN_ABSENT) continue;
         float *w = m->weights + p->offset;
-        rn_status st = rn_tensor_floats(views[i], 0, p->count, w, err);
+        rn_status st = rn_tensor_floats(&views[i], 0, p->count, w, err);
         if (st) return rn_blame_file(err, st, path);
         for (size_t e = 0; e < p->count; e++)
             if (!isfinite(w[e]))
                 return rn_fail(err, RN_EFORMAT, "%s: tensor %s: element %zu is %g", path,
-                               views[i]->name, e, (double)w[e]);
+                               views[i].name, e, (double)w[e]);
     }
     return RN_OK;
 }
@@ -31,7 +31,7 @@ static rn_status fill_weights(rn_model *m, const rn_tensor_view *const *views,
 /* Where the rows of packed matrices come from. */
 typedef struct row_source {
     const rn_model *m;
-    const rn_tensor_view *const *views;
+    const rn_tensor_view *views;
     const char *path;
 } row_source;
 
@@ -45,12 +45,12 @@ static rn_status convert_rows(const row_source *s, size_t index, size_t row, siz
     if (!floats) return rn_fail_memory(err, s->path, k * sizeof *floats);
     rn_status st = RN_OK;
     for (size_t r = 0; r < count && !st; r++) {
-        st = rn_tensor_floats(s->views[index], (row + r) * k, k, floats, err);
+        st = rn_tensor_floats(&s->views[index], (row + r) * k, k, floats, err);
         if (st) st = rn_blame_file(err, st, s->path);
         for (size_t e = 0; e < k && !st; e++)
             if (!isfinite(floats[e]))
                 st = rn_fail(err, RN_EFORMAT, "%s: tensor %s: element %zu is %g", s->path,
-                             s->views[index]->name, (row + r) * k + e, (double)floats[e]);
+                             s->views[index].name, (row + r) * k + e, (double)floats[e]);
         if (!st) rn_weight_encode(p->type, rows + r * bytes, floats, k);
     }
     free(floats);
@@ -62,7 +62,7 @@ static rn_status stored_rows(void *user, size_t index, size_t row, size_t count,
 {
     const row_source *s = user;
     const rn_param *p = &s->m->params[index];
-    const rn_tensor_view *v = s->views[index];
+    const rn_tensor_view *v = &s->views[index];
     rn_weight_type stored;
     if (!rn_dtype_weight_type(v->dtype, &stored) || stored != p->type)
         return convert_rows(s, index, row, count, rows, err);
@@ -78,23 +78,22 @@ static rn_status stored_rows(void *user, size_t index, size_t row, size_t count,
 
 /* The type of each parameter: the file's, or the one asked for. */
 static void choose_types(rn_weight_type *types, const rn_model *plan,
-                         const rn_tensor_view *const *views, rn_weight_type want)
+                         const rn_tensor_view *views, rn_weight_type want)
 {
     for (size_t i = 0; i < plan->param_count; i++) {
         if (want != RN_WEIGHT_STORED) types[i] = rn_param_type(&plan->params[i], want);
-        else if (!rn_dtype_weight_type(views[i]->dtype, &types[i]))
+        else if (!rn_dtype_weight_type(views[i].dtype, &types[i]))
             types[i] = RN_WEIGHT_F32; /* F64 */
     }
 }
 
-static rn_status keep_names(rn_model *m, const rn_tensor_view *const *views,
-                            rn_error *err)
+static rn_status keep_names(rn_model *m, const rn_tensor_view *views, rn_error *err)
 {
     const char **names = calloc(m->param_count, sizeof *names);
     if (!names) return rn_fail_memory(err, "names", m->param_count * sizeof *names);
-    for (size_t i = 0; i < m->param_count; i++) names[i] = views[i]->name;
+    for (size_t i = 0; i < m->param_count; i++) names[i] = views[i].name;
     rn_status st = rn_names_copy(&m->original, names, m->param_count, err);
-    for (size_t i = 0; i < m->param_count; i++) names[i] = rn_dtype_name(views[i]->dtype);
+    for (size_t i = 0; i < m->param_count; i++) names[i] = rn_dtype_name(views[i].dtype);
     if (!st) st = rn_names_copy(&m->stored_types, names, m->param_count, err);
     free(names);
     return st;

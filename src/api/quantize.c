@@ -94,7 +94,7 @@ static rn_weight_type choose(const rewriting *r, const rn_param *p,
 static rn_status plan_tensor(rewriting *r, size_t i, rn_error *err)
 {
     const rn_param *p = &r->in.plan->params[i];
-    const rn_tensor_view *t = r->in.views[i];
+    const rn_tensor_view *t = &r->in.views[i];
     bool fallback;
     rn_status st = check_stored(r, t, err);
     if (st) return st;
@@ -157,7 +157,7 @@ static size_t encode_row(const rn_tensor_view *t, rn_weight_type type, size_t ro
 static rn_status encode_rows(rewriting *r, size_t i, size_t first, size_t count,
                              rn_error *err)
 {
-    const rn_tensor_view *t = r->in.views[i];
+    const rn_tensor_view *t = &r->in.views[i];
     const size_t length = rows_of(&r->in.plan->params[i]).length;
     rn_weight_type type = RN_WEIGHT_F32;
     rn_dtype_weight_type(r->out[i].dtype, &type);

@@ -12,8 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_NAME 256
-#define BLOCK    4096 /* floats compared at once */
+#define BLOCK 4096 /* floats compared at once */
 
 struct rn_checkpoint {
     char *config_path;
@@ -22,9 +21,12 @@ struct rn_checkpoint {
     rn_weights *weights;
     rn_source source;
     const rn_dialect *dialect;
-    bool *taken;          /* [rn_weights_count] */
-    const char **unknown; /* keys, up to NULL */
-    char name[MAX_NAME];  /* of the last question */
+    bool tied;
+    bool *taken;           /* [rn_weights_count] */
+    const char **unknown;  /* keys, up to NULL */
+    rn_stored stored_name; /* of the last question */
+    rn_tensor_view part;   /* the last part of a stored tensor that was taken */
+    char text[128];        /* the last key that was asked for */
 };
 
 void rn_checkpoint_close(rn_checkpoint *c)
@@ -54,12 +56,22 @@ static char *config_beside(const char *path)
 }
 
 /* Where a native name lies among the weights, or RN_NO_WEIGHT. */
-static size_t find(const rn_checkpoint *c, const char *native)
+static size_t find(const rn_checkpoint *c, const char *native, rn_stored *stored)
 {
-    char stored[MAX_NAME];
-    if (!c->dialect->tensor_name(&c->source, native, stored, sizeof stored))
-        return RN_NO_WEIGHT;
-    return rn_weights_find(c->weights, stored);
+    if (!c->dialect->tensor(&c->source, native, stored)) return RN_NO_WEIGHT;
+    return rn_weights_find(c->weights, stored->name);
+}
+
+/* The same, where a tied model may have its one matrix under either name. */
+static size_t find_tied(const rn_checkpoint *c, const char *native, rn_stored *stored)
+{
+    rn_stored other;
+    size_t at = find(c, native, stored);
+    if (at != RN_NO_WEIGHT || !c->tied || strcmp(native, "embedding.weight") != 0)
+        return at;
+    at = find(c, "output.weight", &other);
+    if (at != RN_NO_WEIGHT) *stored = other;
+    return at;
 }
 
 /* The first element in which two tensors of one shape differ, or their count. */
@@ -85,9 +97,10 @@ static rn_status compare(const rn_tensor_view *a, const rn_tensor_view *b,
 /* A tied model's output projection is absent, or a copy of the embedding. */
 static rn_status check_tied(rn_checkpoint *c, rn_error *err)
 {
-    size_t at = find(c, "output.weight"), from = find(c, "embedding.weight");
-    bool tied = json_is_true(json_object_get(c->native, "tied"));
-    if (!tied || at == RN_NO_WEIGHT || from == RN_NO_WEIGHT) return RN_OK;
+    rn_stored name;
+    size_t at = find(c, "output.weight", &name);
+    size_t from = find(c, "embedding.weight", &name);
+    if (!c->tied || at == RN_NO_WEIGHT || from == RN_NO_WEIGHT) return RN_OK;
     const rn_tensor_view *a = rn_weights_at(c->weights, at);
     const rn_tensor_view *b = rn_weights_at(c->weights, from);
     if (a->dims != b->dims || memcmp(a->shape, b->shape, sizeof a->shape) != 0)
@@ -105,10 +118,17 @@ static rn_status check_tied(rn_checkpoint *c, rn_error *err)
     return RN_OK;
 }
 
+/* A row that ends in a dot stands for all keys that begin with it. */
+static bool is_beginning(const char *row, const char *key)
+{
+    size_t length = strlen(row);
+    return length > 0 && row[length - 1] == '.' && !strncmp(row, key, length);
+}
+
 static bool is_known(const rn_dialect *d, const char *key)
 {
     for (const char *const *k = d->keys; *k; k++)
-        if (!strcmp(*k, key)) return true;
+        if (!strcmp(*k, key) || is_beginning(*k, key)) return true;
     return false;
 }
 
@@ -151,6 +171,7 @@ static rn_status open_checkpoint(rn_checkpoint *c, const char *path, rn_error *e
     st = rn_dialect_detect(&c->dialect, &c->source, err);
     if (!st) st = c->dialect->config(&c->source, &c->native, err);
     if (st) return st;
+    c->tied = json_is_true(json_object_get(c->native, "tied"));
     size_t count = rn_weights_count(c->weights);
     c->taken = calloc(count + 1, sizeof *c->taken);
     if (!c->taken) return rn_fail_memory(err, path, count);
@@ -186,12 +207,88 @@ const char *const *rn_checkpoint_unknown_keys(const rn_checkpoint *c)
     return c->unknown;
 }
 
+const json_t *rn_checkpoint_stored_config(const rn_checkpoint *c)
+{
+    return c->stored;
+}
+
+/* Rows of a matrix whose number of rows the parts divide. */
+static bool has_parts(const rn_tensor_view *t, uint32_t parts)
+{
+    return t->dims == 2 && t->shape[0] % parts == 0;
+}
+
 const rn_tensor_view *rn_checkpoint_take(rn_checkpoint *c, const char *native_name)
 {
-    size_t at = find(c, native_name);
+    rn_stored *stored = &c->stored_name;
+    size_t at = find_tied(c, native_name, stored);
     if (at == RN_NO_WEIGHT) return NULL;
     c->taken[at] = true;
-    return rn_weights_at(c->weights, at);
+    const rn_tensor_view *t = rn_weights_at(c->weights, at);
+    if (stored->parts == 1 || !has_parts(t, stored->parts)) return t;
+    rn_tensor_view *part = &c->part;
+    *part = *t;
+    part->shape[0] /= stored->parts;
+    part->count /= stored->parts;
+    part->bytes /= stored->parts;
+    part->data = (const char *)t->data + stored->part * part->bytes;
+    return part;
+}
+
+const rn_tensor_view *rn_checkpoint_whole(const rn_checkpoint *c, const char *native_name,
+                                          uint32_t *parts)
+{
+    rn_stored stored;
+    size_t at = find_tied(c, native_name, &stored);
+    *parts = at == RN_NO_WEIGHT ? 1 : stored.parts;
+    return at == RN_NO_WEIGHT ? NULL : rn_weights_at(c->weights, at);
+}
+
+/* "KEY VALUE" as the config has it. */
+static const char *print_key(rn_checkpoint *c, const char *key)
+{
+    if (!key) return NULL;
+    const json_t *value = json_object_get(c->stored, key);
+    char *text =
+        value ? json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9)) : NULL;
+    snprintf(c->text, sizeof c->text, "%.60s%s%.60s", key, text ? " " : "",
+             text ? text : "");
+    free(text);
+    return c->text;
+}
+
+const char *rn_checkpoint_shape_key(rn_checkpoint *c, const char *native_name, int dim)
+{
+    const rn_shape_keys *row = c->dialect->shape_keys;
+    while (row->part && !strstr(native_name, row->part)) row++;
+    return row->part && dim < 2 ? print_key(c, row->key[dim]) : NULL;
+}
+
+/* The number behind "layers." or "blk." in a name; false when there is none. */
+static bool layer_of(const char *name, unsigned long *layer)
+{
+    const char *at = strstr(name, "layers.");
+    at = at ? at + 7 : !strncmp(name, "blk.", 4) ? name + 4 : "";
+    if (*at < '0' || *at > '9') return false;
+    *layer = strtoul(at, NULL, 10);
+    return true;
+}
+
+const char *rn_checkpoint_presence_key(rn_checkpoint *c, const char *stored_name)
+{
+    const rn_presence_key *row = c->dialect->presence_keys;
+    unsigned long layer;
+    json_int_t layers = json_integer_value(json_object_get(c->native, "layers"));
+    if (layer_of(stored_name, &layer)) {
+        char name[256];
+        snprintf(name, sizeof name, "layers.%lu.mixer.q.weight", layer);
+        rn_stored stored;
+        bool there = find(c, name, &stored) != RN_NO_WEIGHT;
+        if (layer >= (unsigned long)layers || !there)
+            return print_key(c, c->dialect->layers_key);
+    }
+    while (row->part && !strstr(stored_name, row->part)) row++;
+    return row->part ? print_key(c, row->key) : NULL;
 }
 
 const char *rn_checkpoint_unused(const rn_checkpoint *c)
@@ -205,9 +302,9 @@ const char *rn_checkpoint_unused(const rn_checkpoint *c)
 
 const char *rn_checkpoint_original_name(rn_checkpoint *c, const char *native_name)
 {
-    if (!c->dialect->tensor_name(&c->source, native_name, c->name, sizeof c->name))
-        snprintf(c->name, sizeof c->name, "%s", native_name);
-    return c->name;
+    if (!c->dialect->tensor(&c->source, native_name, &c->stored_name))
+        snprintf(c->stored_name.name, sizeof c->stored_name.name, "%s", native_name);
+    return c->stored_name.name;
 }
 
 /* The keys of a config that its dialect does not know, as a new array. */

@@ -27,19 +27,34 @@ typedef struct rn_checkpoint rn_checkpoint;
 rn_status rn_checkpoint_open(rn_checkpoint **out, const char *path, rn_error *err);
 void rn_checkpoint_close(rn_checkpoint *c);
 
-/* "native", "torchscale". */
+/* "native", "fla", "torchscale", "syncdoth", "torchscale-2023". */
 const char *rn_checkpoint_dialect(const rn_checkpoint *c);
 
 /* The config in native keys; owned by the checkpoint. */
 const json_t *rn_checkpoint_config(const rn_checkpoint *c);
+
+/* The config as its file has it; owned by the checkpoint. */
+const json_t *rn_checkpoint_stored_config(const rn_checkpoint *c);
 
 /* Keys of the stored config that nobody knows, up to NULL, for the program to warn about;
    owned by the checkpoint. Native configs hand on every key, so they have none. */
 const char *const *rn_checkpoint_unknown_keys(const rn_checkpoint *c);
 
 /* The tensor with this native name, or NULL; names that nobody asked for are listed by
-   rn_checkpoint_unused after loading. */
+   rn_checkpoint_unused after loading. Where the file has several native tensors as rows
+   of one, the view is of the native one's rows; such a view lives until the next call. */
 const rn_tensor_view *rn_checkpoint_take(rn_checkpoint *c, const char *native_name);
+
+/* The whole stored tensor behind a native name, or NULL, and of how many native ones it
+   is made, each with an equal number of rows. */
+const rn_tensor_view *rn_checkpoint_whole(const rn_checkpoint *c, const char *native_name,
+                                          uint32_t *parts);
+
+/* For messages: the key of the stored config that decides dimension `dim` of a native
+   tensor, and the one that decides whether the tensor with this stored name is there, as
+   "KEY VALUE"; NULL: none does. Static until the next such call on c. */
+const char *rn_checkpoint_shape_key(rn_checkpoint *c, const char *native_name, int dim);
+const char *rn_checkpoint_presence_key(rn_checkpoint *c, const char *stored_name);
 
 /* The file's own name of the first tensor that was never taken and that the dialect does
    not declare a buffer, or NULL. */

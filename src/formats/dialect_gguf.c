@@ -37,6 +37,42 @@ static const char *const known_keys[] = {
     NULL,
 };
 
+#define ATTENTION "retnet.attention."
+#define WIDTH     "retnet.embedding_length"
+#define FFN_WIDTH "retnet.feed_forward_length"
+static const rn_shape_keys shape_keys[] = {
+    {"embedding.weight", {"retnet.vocab_size", WIDTH}},
+    {"output.weight", {"retnet.vocab_size", WIDTH}},
+    {".mixer.q.", {ATTENTION "key_length", WIDTH}},
+    {".mixer.k.", {ATTENTION "key_length", WIDTH}},
+    {".mixer.v.", {ATTENTION "value_length", WIDTH}},
+    {".mixer.g.", {ATTENTION "value_length", WIDTH}},
+    {".mixer.o.", {WIDTH, ATTENTION "value_length"}},
+    {".mixer.head_norm.", {ATTENTION "value_length", ATTENTION "value_length"}},
+    {".ffn.gate.", {FFN_WIDTH, WIDTH}},
+    {".ffn.up.", {FFN_WIDTH, WIDTH}},
+    {".ffn.down.", {WIDTH, FFN_WIDTH}},
+    {".ffn.norm.", {FFN_WIDTH, FFN_WIDTH}},
+    {"", {WIDTH, WIDTH}},
+    {NULL, {NULL, NULL}},
+};
+
+static const rn_presence_key presence_keys[] = {
+    {".attn_output.bias", RN_GGUF_NATIVE "bias"},
+    {".attn_output.", NULL},
+    {"output.", RN_GGUF_NATIVE "tied"},
+    {"token_embd_norm.", RN_GGUF_NATIVE "embedding_norm"},
+    {".ffn_sub_norm.", RN_GGUF_NATIVE "ffn_norm"},
+    {".attn_sub_norm.", RN_GGUF_NATIVE "head_norm_weight"},
+    {".attn_g", RN_GGUF_NATIVE "output_gate"},
+    {".ffn_gate.", RN_GGUF_NATIVE "ffn"},
+    {"attn_norm.", NULL},
+    {"ffn_norm.", NULL},
+    {"output_norm.", RN_GGUF_NATIVE "norm_position"},
+    {".bias", RN_GGUF_NATIVE "bias"},
+    {NULL, NULL},
+};
+
 typedef struct reading {
     const rn_source *s;
     json_t *native;
@@ -79,11 +115,11 @@ static rn_status read_size(reading *r, const rn_gguf_size *z)
     const json_t *old = json_object_get(r->native, z->native);
     if (!old) return set(r, z->native, json_integer(n));
     if (json_is_integer(old) && json_integer_value(old) == n) return RN_OK;
-    snprintf(own, sizeof own, "%s.%s", RN_GGUF_NATIVE, z->native);
+    snprintf(own, sizeof own, "%s%s", RN_GGUF_NATIVE, z->native);
     return contradict(r, z->key, n, own, json_number_value(old));
 }
 
-static const rn_tensor_view *tensor(const reading *r, const char *name)
+static const rn_tensor_view *find_tensor(const reading *r, const char *name)
 {
     size_t at = r->s->weights ? rn_weights_find(r->s->weights, name) : RN_NO_WEIGHT;
     return at == RN_NO_WEIGHT ? NULL : rn_weights_at(r->s->weights, at);
@@ -93,7 +129,7 @@ static rn_status read_sizes(reading *r)
 {
     rn_status st = RN_OK;
     for (const rn_gguf_size *z = rn_gguf_sizes; z->key && !st; z++) st = read_size(r, z);
-    const rn_tensor_view *t = tensor(r, "token_embd.weight");
+    const rn_tensor_view *t = find_tensor(r, "token_embd.weight");
     if (!st && !has(r, "vocab_size") && t && t->dims == 2 && t->shape[0] <= INT32_MAX)
         st = set(r, "vocab_size", json_integer((json_int_t)t->shape[0]));
     for (const rn_gguf_size *z = rn_gguf_sizes; z->key && !st; z++) {
@@ -113,7 +149,7 @@ static rn_status read_eps(reading *r)
 {
     static const char *const keys[] = {RN_GGUF_RMS_EPS, RN_GGUF_LAYER_EPS,
                                        RN_GGUF_HEAD_EPS};
-    const char *from = RN_GGUF_NATIVE ".norm_eps";
+    const char *from = RN_GGUF_NATIVE "norm_eps";
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         if (!rn_keys_has(&r->keys, keys[i])) continue;
         double eps = rn_gguf_widen(rn_keys_real(&r->keys, keys[i], 0, 0, 1));
@@ -160,7 +196,7 @@ static rn_status read_decays(reading *r)
     if (st) return st;
     const json_t *old = json_object_get(r->native, "decays");
     if (old && !json_equal(old, list))
-        return rn_fail(r->keys.err, RN_EFORMAT, "%s: %s and %s.decays are not the same",
+        return rn_fail(r->keys.err, RN_EFORMAT, "%s: %s and %sdecays are not the same",
                        r->s->path, RN_GGUF_DECAYS, RN_GGUF_NATIVE);
     return set(r, "decays", json_incref(list));
 }
@@ -190,7 +226,7 @@ static rn_status read_rope_dims(reading *r)
     if (!rn_keys_has(&r->keys, RN_GGUF_ROPE_DIMS) || dims == (none ? 0 : all))
         return RN_OK;
     if (none || dims == 0)
-        return rn_fail(r->keys.err, RN_EFORMAT, "%s: %s is %g, but %s.rotary is %s",
+        return rn_fail(r->keys.err, RN_EFORMAT, "%s: %s is %g, but %srotary is %s",
                        r->s->path, RN_GGUF_ROPE_DIMS, dims, RN_GGUF_NATIVE,
                        text_of(r, "rotary"));
     return rn_fail(
@@ -228,7 +264,7 @@ static rn_status read_rope_base(reading *r)
     if (!angles) return base == BASE ? RN_OK : make_angles(r, base);
     if (rn_gguf_angles_follow(angles, rotary, base)) return RN_OK;
     return rn_fail(r->keys.err, RN_EFORMAT,
-                   "%s: %s is %g, but the angles of %s.angles are others", r->s->path,
+                   "%s: %s is %g, but the angles of %sangles are others", r->s->path,
                    RN_GGUF_ROPE_BASE, base, RN_GGUF_NATIVE);
 }
 
@@ -236,14 +272,14 @@ static rn_status read_rope_base(reading *r)
 
 static bool has_gate(const reading *r)
 {
-    return !r->s->weights || tensor(r, "blk.0.attn_gate.weight") ||
-           tensor(r, "blk.0.attn_g.weight");
+    return !r->s->weights || find_tensor(r, "blk.0.attn_gate.weight") ||
+           find_tensor(r, "blk.0.attn_g.weight");
 }
 
 /* One weight a component for all heads, or one a channel, or none. */
 static const char *head_weights(const reading *r)
 {
-    const rn_tensor_view *t = tensor(r, "blk.0.attn_sub_norm.weight");
+    const rn_tensor_view *t = find_tensor(r, "blk.0.attn_sub_norm.weight");
     json_int_t heads = json_integer_value(json_object_get(r->native, "heads"));
     json_int_t width = json_integer_value(json_object_get(r->native, "width"));
     json_int_t dv = json_integer_value(json_object_get(r->native, "value_dim"));
@@ -263,11 +299,26 @@ static rn_status fill_open(reading *r)
                   "retention", "ffn", "gated", "activation", "swish", "norm",
                   layer ? "layer" : "rms", "norm_position", "pre", "head_norm", "rms",
                   "head_norm_weight", head_weights(r), "output_gate", (int)has_gate(r),
-                  "bias", (int)(tensor(r, "blk.0.attn_q.bias") != NULL), "tied",
-                  (int)(weights && !tensor(r, "output.weight")), "row_norm", "none");
+                  "bias", (int)(find_tensor(r, "blk.0.attn_q.bias") != NULL), "tied",
+                  (int)(weights && !find_tensor(r, "output.weight")), "row_norm", "none");
     int failed = open ? json_object_update_missing(r->native, open) : -1;
     json_decref(open);
     return failed ? rn_fail_memory(r->keys.err, r->s->path, 0) : RN_OK;
+}
+
+/* The native keys as they are. */
+static rn_status read_native(reading *r)
+{
+    const size_t length = strlen(RN_GGUF_NATIVE);
+    rn_status st = RN_OK;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)r->s->config, key, value)
+    {
+        if (!st && !strncmp(key, RN_GGUF_NATIVE, length))
+            st = set(r, key + length, json_incref(value));
+    }
+    return st;
 }
 
 static rn_status read_config(reading *r)
@@ -278,10 +329,8 @@ static rn_status read_config(reading *r)
         return rn_fail(r->keys.err, RN_EUNSUPPORTED,
                        "%s: general.architecture is \"%.60s\", not \"%s\"", r->s->path,
                        name, RN_GGUF_ARCHITECTURE);
-    const json_t *own = json_object_get(r->s->config, RN_GGUF_NATIVE);
-    if (own && json_object_update(r->native, (json_t *)(uintptr_t)own))
-        return rn_fail_memory(r->keys.err, r->s->path, json_object_size(own));
-    rn_status st = read_sizes(r);
+    rn_status st = read_native(r);
+    if (!st) st = read_sizes(r);
     if (!st) st = read_eps(r);
     if (!st) st = read_decays(r);
     if (!st) st = read_rope_dims(r);
@@ -299,16 +348,17 @@ static rn_status config(const rn_source *s, json_t **native, rn_error *err)
 }
 
 /* The gate goes by two names. */
-static bool tensor_name(const rn_source *s, const char *native, char *out, size_t size)
+static bool tensor(const rn_source *s, const char *native, rn_stored *out)
 {
-    if (!rn_gguf_tensor_name(native, out, size)) return false;
-    char *gate = strstr(out, ".attn_gate.");
-    if (!gate || rn_source_has(s, out)) return true;
     char other[RN_GGUF_MAX_NAME + 1];
-    int n = snprintf(other, sizeof other, "%.*s.attn_g.%s", (int)(gate - out), out,
-                     gate + strlen(".attn_gate."));
+    *out = (rn_stored){.parts = 1};
+    if (!rn_gguf_tensor_name(native, out->name, sizeof out->name)) return false;
+    char *gate = strstr(out->name, ".attn_gate.");
+    if (!gate || rn_source_has(s, out->name)) return true;
+    int n = snprintf(other, sizeof other, "%.*s.attn_g.%s", (int)(gate - out->name),
+                     out->name, gate + strlen(".attn_gate."));
     if (n >= 0 && (size_t)n < sizeof other && rn_source_has(s, other))
-        snprintf(out, size, "%s", other);
+        snprintf(out->name, sizeof out->name, "%s", other);
     return true;
 }
 
@@ -327,7 +377,10 @@ const rn_dialect rn_dialect_gguf = {
     .name = "gguf",
     .detect = detect,
     .config = config,
-    .tensor_name = tensor_name,
+    .tensor = tensor,
     .is_buffer = is_buffer,
     .keys = known_keys,
+    .shape_keys = shape_keys,
+    .presence_keys = presence_keys,
+    .layers_key = "retnet.block_count",
 };

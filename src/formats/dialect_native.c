@@ -7,6 +7,36 @@
 
 #define VERSION 1
 
+static const rn_shape_keys shape_keys[] = {
+    {"embedding.weight", {"vocab_size", "width"}},
+    {"output.weight", {"vocab_size", "width"}},
+    {".mixer.q.", {"heads * key_dim", "width"}},
+    {".mixer.k.", {"kv_heads * key_dim", "width"}},
+    {".mixer.v.", {"kv_heads * value_dim", "width"}},
+    {".mixer.g.", {"heads * value_dim", "width"}},
+    {".mixer.o.", {"width", "heads * value_dim"}},
+    {".mixer.head_norm.", {"value_dim", "value_dim"}},
+    {".ffn.gate.", {"ffn_width", "width"}},
+    {".ffn.up.", {"ffn_width", "width"}},
+    {".ffn.down.", {"width", "ffn_width"}},
+    {".ffn.norm.", {"ffn_width", "ffn_width"}},
+    {"", {"width", "width"}},
+    {NULL, {NULL, NULL}},
+};
+
+static const rn_presence_key presence_keys[] = {
+    {"output.", "tied"},
+    {"embedding_norm.", "embedding_norm"},
+    {".ffn.norm.", "ffn_norm"},
+    {".head_norm.", "head_norm_weight"},
+    {".mixer.g.", "output_gate"},
+    {".ffn.gate.", "ffn"},
+    {"_norm.", NULL},
+    {"norm.weight", "norm_position"},
+    {".bias", "bias"},
+    {NULL, NULL},
+};
+
 static bool detect(const rn_source *s)
 {
     const char *format = json_string_value(json_object_get(s->config, "format"));
@@ -33,11 +63,12 @@ static rn_status config(const rn_source *s, json_t **native, rn_error *err)
     return RN_OK;
 }
 
-static bool tensor_name(const rn_source *s, const char *native, char *out, size_t size)
+static bool tensor(const rn_source *s, const char *native, rn_stored *out)
 {
     (void)s;
-    int length = snprintf(out, size, "%s", native);
-    return length >= 0 && (size_t)length < size;
+    *out = (rn_stored){.parts = 1};
+    int length = snprintf(out->name, sizeof out->name, "%s", native);
+    return length >= 0 && (size_t)length < sizeof out->name;
 }
 
 static bool is_buffer(const rn_source *s, const char *original)
@@ -50,6 +81,9 @@ const rn_dialect rn_dialect_native = {
     .name = "native",
     .detect = detect,
     .config = config,
-    .tensor_name = tensor_name,
+    .tensor = tensor,
     .is_buffer = is_buffer,
+    .shape_keys = shape_keys,
+    .presence_keys = presence_keys,
+    .layers_key = "layers",
 };

@@ -37,13 +37,10 @@ bool rn_gguf_pair_at(const rn_gguf *f, size_t index, const char **key,
 /* NULL: there is no such key. */
 const rn_gguf_value *rn_gguf_find(const rn_gguf *f, const char *key);
 
-/*
- * What of the metadata makes the config, as a new object: "general.architecture", the
- * keys that begin with "retnet.", and those that begin with "retnet.config." as one
- * object under "retnet.config", without that beginning; files kept inside are left out.
- * RN_EFORMAT for values that JSON cannot hold (numbers that are not finite, text that is
- * not UTF-8) and for lists without measure.
- */
+/* What of the metadata makes the config, as a new object: "general.architecture" and the
+   keys that begin with "retnet.", without the files kept inside. RN_EFORMAT for values
+   that JSON cannot hold (numbers that are not finite, text that is not UTF-8) and for
+   lists without measure. */
 rn_status rn_gguf_config(json_t **out, const rn_gguf *f, const char *path, rn_error *err);
 
 /* ---- writing ---- */

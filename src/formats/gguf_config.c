@@ -6,7 +6,6 @@
 
 #define MAX_LIST  65536
 #define OWN       "retnet."
-#define NATIVE    RN_GGUF_NATIVE
 #define STARTS(s) (strncmp(key, (s), strlen(s)) == 0)
 
 /* NULL when JSON cannot hold the value. */
@@ -36,8 +35,8 @@ static json_t *list_json(const rn_gguf_value *v)
     return list;
 }
 
-static rn_status add(json_t *to, const char *name, const char *key,
-                     const rn_gguf_value *v, const char *path, rn_error *err)
+static rn_status add(json_t *to, const char *key, const rn_gguf_value *v,
+                     const char *path, rn_error *err)
 {
     if (v->type == RN_GGUF_ARRAY && v->count > MAX_LIST)
         return rn_fail(err, RN_EFORMAT, "%s: %.200s has %llu entries, more than %d", path,
@@ -49,37 +48,26 @@ static rn_status add(json_t *to, const char *name, const char *key,
             "%s: %.200s holds a number that is not finite, or text that is not "
             "UTF-8",
             path, key);
-    if (json_object_set_new(to, name, json))
+    if (json_object_set_new(to, key, json))
         return rn_fail(err, RN_EFORMAT, "%s: key %.200s is not UTF-8, or memory is short",
                        path, key);
     return RN_OK;
 }
 
-static rn_status add_pair(json_t *out, json_t *native, const char *key,
-                          const rn_gguf_value *v, const char *path, rn_error *err)
+static bool is_config(const char *key)
 {
-    if (STARTS(RN_GGUF_FILE)) return RN_OK;
-    if (STARTS(NATIVE "."))
-        return add(native, key + strlen(NATIVE "."), key, v, path, err);
-    if (!strcmp(key, NATIVE))
-        return rn_fail(err, RN_EFORMAT, "%s: %s is a key, not the beginning of keys",
-                       path, NATIVE);
-    if (STARTS(OWN) || !strcmp(key, "general.architecture"))
-        return add(out, key, key, v, path, err);
-    return RN_OK;
+    if (STARTS(RN_GGUF_FILE)) return false;
+    return STARTS(OWN) || !strcmp(key, "general.architecture");
 }
 
 rn_status rn_gguf_config(json_t **out, const rn_gguf *f, const char *path, rn_error *err)
 {
-    json_t *object = json_object(), *native = json_object();
+    json_t *object = json_object();
     const char *key;
     const rn_gguf_value *value;
-    rn_status st = RN_OK;
-    if (!object || !native || json_object_set(object, NATIVE, native))
-        st = rn_fail_memory(err, path, sizeof object);
+    rn_status st = object ? RN_OK : rn_fail_memory(err, path, sizeof object);
     for (size_t i = 0; !st && rn_gguf_pair_at(f, i, &key, &value); i++)
-        st = add_pair(object, native, key, value, path, err);
-    json_decref(native);
+        if (is_config(key)) st = add(object, key, value, path, err);
     if (!st && !json_object_get(object, "general.architecture"))
         st = rn_fail(err, RN_EFORMAT, "%s: general.architecture is missing", path);
     if (st) json_decref(object);

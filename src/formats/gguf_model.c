@@ -123,7 +123,7 @@ static rn_status put_native(rn_gguf_meta *m, const char *name, const json_t *val
 {
     char key[128];
     if (json_is_null(value)) return RN_OK;
-    int n = snprintf(key, sizeof key, "%s.%s", RN_GGUF_NATIVE, name);
+    int n = snprintf(key, sizeof key, "%s%s", RN_GGUF_NATIVE, name);
     if (n < 0 || (size_t)n >= sizeof key || json_is_object(value))
         return rn_fail(err, RN_EUNSUPPORTED, "%s: GGUF cannot hold config key %.100s",
                        path, name);

@@ -12,7 +12,7 @@
 #include "formats/gguf.h"
 
 #define RN_GGUF_ARCHITECTURE "retnet"
-#define RN_GGUF_NATIVE       "retnet.config"
+#define RN_GGUF_NATIVE       "retnet.config." /* and a native key */
 #define RN_GGUF_DECAYS       "retnet.retention.decay"
 #define RN_GGUF_ROPE_DIMS    "retnet.rope.dimension_count"
 #define RN_GGUF_ROPE_BASE    "retnet.rope.freq_base"

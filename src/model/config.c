@@ -13,7 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum field_kind { SIZE, BOOL, NUMBER, CHOICE, MIXER, DECAYS, ANGLES } field_kind;
+typedef enum field_kind {
+    SIZE,
+    BOOL,
+    NUMBER,
+    CHOICE,
+    MIXER,
+    DECAYS,
+    ANGLES,
+    TOKEN /* an id or null; kept as 1 + id */
+} field_kind;
 
 typedef struct field {
     const char *key;
@@ -30,8 +39,10 @@ static const char *const position_names[] = {"pre", "post", NULL};
 static const char *const head_norm_names[] = {"rms", "group", "none", NULL};
 static const char *const head_weight_names[] = {"none", "shared", "channel", NULL};
 static const char *const rotary_names[] = {"adjacent", "halves", "none", NULL};
-static const char *const row_norm_names[] = {"none",       "decay", "paper",
-                                             "torchscale", "auto",  NULL};
+static const char *const row_norm_names[] = {
+    "none", "decay", "paper", "torchscale", "auto", "paper-parallel", NULL};
+static const char *const ffn_norm_names[] = {"layers", "rms", "layer", NULL};
+static const char *const ffn_bias_names[] = {"mixer", "none", "all", NULL};
 static const char *const init_names[] = {"xavier", "deepnorm", "normal", NULL};
 static const char *const decay_rule_names[] = {"powers", "spread", "tenths", NULL};
 
@@ -53,6 +64,8 @@ static const field fields[] = {
     {"ffn", CHOICE, AT(ffn), 0, 0, ffn_names},
     {"ffn_width", SIZE, AT(ffn_width), 0, MAX_WIDTH, NULL},
     {"ffn_norm", BOOL, AT(ffn_norm), 0, 0, NULL},
+    {"ffn_norm_kind", CHOICE, AT(ffn_norm_kind), 0, 0, ffn_norm_names},
+    {"ffn_bias", CHOICE, AT(ffn_bias), 0, 0, ffn_bias_names},
     {"activation", CHOICE, AT(activation), 0, 0, activation_names},
     {"norm", CHOICE, AT(norm), 0, 0, norm_names},
     {"norm_position", CHOICE, AT(norm_position), 0, 0, position_names},
@@ -64,6 +77,7 @@ static const field fields[] = {
     {"tied", BOOL, AT(tied), 0, 0, NULL},
     {"embedding_scale", NUMBER, AT(embedding_scale), 0, 1e6, NULL},
     {"embedding_norm", BOOL, AT(embedding_norm), 0, 0, NULL},
+    {"pad_token", TOKEN, AT(pad_token), 0, MAX_VOCAB - 1, NULL},
     {"residual_scale", NUMBER, AT(residual_scale), 0, 1e6, NULL},
     {"rotary", CHOICE, AT(mixer.rotary), 0, 0, rotary_names},
     {"angles", ANGLES, AT(mixer.angles), -1e6, 1e6, NULL},
@@ -167,6 +181,14 @@ static rn_status read_size(const field *f, const json_t *v, void *to, rn_error *
     return RN_OK;
 }
 
+static rn_status read_token(const field *f, const json_t *v, size_t *to, rn_error *err)
+{
+    size_t id = 0;
+    rn_status st = json_is_null(v) ? RN_OK : read_size(f, v, &id, err);
+    if (!st) *to = json_is_null(v) ? 0 : id + 1;
+    return st;
+}
+
 static rn_status read_number(const field *f, const json_t *v, double *to, rn_error *err)
 {
     if (!json_is_number(v)) return wrong_type(f, "a number", err);
@@ -200,6 +222,7 @@ static rn_status read_field(rn_config *c, const field *f, const json_t *v, rn_er
         return RN_OK;
     case NUMBER: return read_number(f, v, to, err);
     case CHOICE: return read_choice(f, v, to, err);
+    case TOKEN: return read_token(f, v, to, err);
     case MIXER: return read_mixer(f, v, &c->mixer, err);
     case DECAYS: return read_decays(f, v, &c->mixer, err);
     case ANGLES: {
@@ -260,7 +283,7 @@ static json_t *parse_list(const char *text)
 static json_t *parse_value(const field *f, const char *text)
 {
     char *end;
-    if (f->kind == SIZE) {
+    if (f->kind == SIZE || f->kind == TOKEN) {
         errno = 0;
         long long n = strtoll(text, &end, 10);
         return end != text && !*end && !errno ? json_integer(n) : NULL;
@@ -361,6 +384,10 @@ rn_status rn_config_check(rn_config *config, rn_error *err)
     if (c.layers == 0) return rn_fail(err, RN_EINVAL, "config key 'layers' is missing");
     rn_status st = check_mixer(&c.mixer, err);
     if (st) return st;
+    if (c.pad_token > c.vocab_size)
+        return rn_fail(err, RN_EINVAL,
+                       "config: pad_token %zu is not below vocab_size %zu",
+                       c.pad_token - 1, c.vocab_size);
     double growth = 2.0 * (double)c.layers * log2(fmax(c.residual_scale, 1.0));
     if (c.norm_position == RN_NORM_PRE && growth > 60.0)
         return rn_fail(err, RN_EINVAL,
@@ -391,11 +418,28 @@ static json_t *field_json(const rn_config *c, const field *f)
     case CHOICE:
         memcpy(&choice, from, sizeof choice);
         return json_string(f->names[choice]);
+    case TOKEN:
+        memcpy(&size, from, sizeof size);
+        return json_integer((json_int_t)size - 1);
     case MIXER: return json_string(c->mixer.kind->name);
     case DECAYS: return list_json(c->mixer.decays, c->mixer.decay_count);
     case ANGLES: return list_json(c->mixer.angles, c->mixer.angle_count);
     }
     return NULL;
+}
+
+/* Keys that almost no model has another value of than 0, and which are not written then.
+ */
+static bool is_left_out(const rn_config *c, const field *f)
+{
+    switch (f->kind) {
+    case ANGLES: return c->mixer.angle_count == 0;
+    case TOKEN: return c->pad_token == 0;
+    case CHOICE:
+        if (f->names == ffn_norm_names) return c->ffn_norm_kind == RN_FFN_NORM_LAYERS;
+        return f->names == ffn_bias_names && c->ffn_bias == RN_FFN_BIAS_MIXER;
+    default: return false;
+    }
 }
 
 json_t *rn_config_json(const rn_config *config)
@@ -405,7 +449,7 @@ json_t *rn_config_json(const rn_config *config)
     json_object_set_new(o, "format", json_string("retnet"));
     json_object_set_new(o, "version", json_integer(1));
     for (size_t i = 0; i < FIELDS; i++) {
-        if (fields[i].kind == ANGLES && config->mixer.angle_count == 0) continue;
+        if (is_left_out(config, &fields[i])) continue;
         if (json_object_set_new(o, fields[i].key, field_json(config, &fields[i]))) {
             json_decref(o);
             return NULL;
@@ -414,15 +458,30 @@ json_t *rn_config_json(const rn_config *config)
     return o;
 }
 
+bool rn_config_ffn_bias(const rn_config *config)
+{
+    if (config->ffn_bias == RN_FFN_BIAS_MIXER) return config->mixer.bias;
+    return config->ffn_bias == RN_FFN_BIAS_ALL;
+}
+
+bool rn_config_ffn_norm_centers(const rn_config *config)
+{
+    if (config->ffn_norm_kind == RN_FFN_NORM_LAYERS) return config->norm == RN_NORM_LAYER;
+    return config->ffn_norm_kind == RN_FFN_NORM_LAYER;
+}
+
 rn_status rn_config_row_norm(const rn_config *config, rn_row_norm asked, rn_form form,
                              rn_row_norm *out, rn_error *err)
 {
     if ((unsigned)asked > RN_ROW_NORM_AUTO || (unsigned)form > RN_FORM_RECURRENT)
         return rn_fail(err, RN_EINVAL, "there is no row normaliser %d or no form %d",
                        (int)asked, (int)form);
-    rn_row_norm norm = asked == RN_ROW_NORM_AUTO ? config->row_norm : asked;
+    const bool parallel = form == RN_FORM_PARALLEL;
+    int norm = asked == RN_ROW_NORM_AUTO ? config->row_norm : (int)asked;
     if (norm == RN_ROW_NORM_AUTO)
-        norm = form == RN_FORM_PARALLEL ? RN_ROW_NORM_TORCHSCALE : RN_ROW_NORM_DECAY;
+        norm = parallel ? RN_ROW_NORM_TORCHSCALE : RN_ROW_NORM_DECAY;
+    if (norm == RN_ROW_NORM_PAPER_PARALLEL)
+        norm = parallel ? RN_ROW_NORM_PAPER : RN_ROW_NORM_DECAY;
     if (norm == RN_ROW_NORM_TORCHSCALE && form != RN_FORM_PARALLEL) {
         if (asked == RN_ROW_NORM_TORCHSCALE)
             return rn_fail(err, RN_EINVAL,
@@ -430,6 +489,6 @@ rn_status rn_config_row_norm(const rn_config *config, rn_row_norm asked, rn_form
                            "parallel form only");
         norm = RN_ROW_NORM_DECAY;
     }
-    *out = norm;
+    *out = (rn_row_norm)norm;
     return RN_OK;
 }

@@ -101,12 +101,18 @@ static const float *weight(const rn_decoder *d, size_t offset)
     return rn_at_const(d->m->weights, offset);
 }
 
-static void norm_row(rn_decoder *d, const rn_norm_at *at, float *y, const float *in,
-                     size_t dim)
+static void norm_of(rn_decoder *d, const rn_norm_at *at, float *y, const float *in,
+                    size_t dim, bool center)
+{
+    d->one.k.norm_fwd(&d->one, y, NULL, in, weight(d, at->weight), weight(d, at->bias), 1,
+                      dim, (float)d->m->config.mixer.norm_eps, center);
+}
+
+/* The norm of the layers' kind, of a row of D. */
+static void norm_row(rn_decoder *d, const rn_norm_at *at, float *y, const float *in)
 {
     const rn_config *c = &d->m->config;
-    d->one.k.norm_fwd(&d->one, y, NULL, in, weight(d, at->weight), weight(d, at->bias), 1,
-                      dim, (float)c->mixer.norm_eps, c->norm == RN_NORM_LAYER);
+    norm_of(d, at, y, in, c->mixer.width, c->norm == RN_NORM_LAYER);
 }
 
 static void embed_row(rn_decoder *d, size_t b)
@@ -116,7 +122,7 @@ static void embed_row(rn_decoder *d, size_t b)
     const size_t width = c->mixer.width;
     float *x = d->x + b * width, *to = c->embedding_norm ? d->branch + b * width : x;
     rn_matrix_rows(&d->one, to, w, &d->ids[b], 1, (float)c->embedding_scale);
-    if (c->embedding_norm) norm_row(d, &d->m->at->embedding_norm, x, to, width);
+    if (c->embedding_norm) norm_row(d, &d->m->at->embedding_norm, x, to);
 }
 
 /* Adds what a branch gave: x = alpha x + branch, or under post-norm the norm of that. */
@@ -126,7 +132,7 @@ static void add_branch(rn_decoder *d, const rn_norm_at *norm, size_t b)
     const size_t width = c->mixer.width;
     float *x = d->x + b * width, *branch = d->branch + b * width;
     d->one.k.axpby(&d->one, branch, (float)c->residual_scale, x, 1.0f, width);
-    if (c->norm_position == RN_NORM_POST) norm_row(d, norm, x, branch, width);
+    if (c->norm_position == RN_NORM_POST) norm_row(d, norm, x, branch);
     else memcpy(x, branch, width * sizeof *x);
 }
 
@@ -153,7 +159,7 @@ static void between(rn_decoder *d, int rank, const rn_norm_at *after,
         if (after) add_branch(d, after, b);
         else embed_row(d, b);
         if (d->m->config.norm_position == RN_NORM_PRE)
-            norm_row(d, before, d->normed + b * width, d->x + b * width, width);
+            norm_row(d, before, d->normed + b * width, d->x + b * width);
     }
     rn_operand_rows(&d->one, in, r.begin, r.end);
     rn_team_wait(&d->team);
@@ -237,12 +243,13 @@ static void hidden_rows(rn_decoder *d, int rank, const rn_layer_at *at,
                         const rn_operand *hidden)
 {
     const size_t f = d->m->config.ffn_width;
+    const bool center = rn_config_ffn_norm_centers(&d->m->config);
     rn_team_wait(&d->team);
     const rn_range r = rn_team_share(&d->team, rank, d->segment.batch, 1);
     for (size_t b = r.begin; b < r.end && d->m->config.ffn_norm; b++) {
         float *h = d->hidden + b * f, *from = d->in + b * f; /* `in` is done with */
         memcpy(from, h, f * sizeof *h);
-        norm_row(d, &at->hidden_norm, h, from, f);
+        norm_of(d, &at->hidden_norm, h, from, f, center);
     }
     rn_operand_rows(&d->one, hidden, r.begin, r.end);
 }

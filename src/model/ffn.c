@@ -19,7 +19,7 @@ void rn_run_ffn(rn_run *run, size_t layer, layer_pass *p, float *y, const float 
     if (c->ffn == RN_FFN_GATED) x->k.glu_fwd(x, p->hidden, p->in, rows, f, c->activation);
     else x->k.act_fwd(x, p->hidden, p->in, rows * f, c->activation);
     if (c->ffn_norm)
-        rn_run_norm(run, &at->hidden_norm, p->hidden_normed, p->stats3, p->hidden, f);
+        rn_run_hidden_norm(run, &at->hidden_norm, p->hidden_normed, p->stats3, p->hidden);
     rn_linear(x, form, y, d, p->hidden_normed, f, &at->down_matrix, rows);
     if (at->down_bias != RN_ABSENT) x->k.bias_fwd(x, y, d, w + at->down_bias, rows, d);
 }
@@ -40,8 +40,8 @@ void rn_run_ffn_backward(rn_run *run, size_t layer, layer_pass *p, float *grads,
                        p->hidden_normed, f, &at->down_matrix, rows);
     if (c->ffn_norm) {
         rn_exec_zero(x, g->d_hidden, rows * f);
-        rn_run_norm_backward(run, &at->hidden_norm, grads, g->d_hidden,
-                             g->d_hidden_normed, p->hidden, p->stats3, f);
+        rn_run_hidden_norm_backward(run, &at->hidden_norm, grads, g->d_hidden,
+                                    g->d_hidden_normed, p->hidden, p->stats3);
     }
     if (c->ffn == RN_FFN_GATED)
         x->k.glu_bwd(x, g->d_in, g->d_hidden, p->in, rows, f, c->activation);

@@ -57,7 +57,7 @@ static void embed(rn_run *run)
                    (float)c->embedding_scale);
     if (c->embedding_norm)
         rn_run_norm(run, &run->m->at->embedding_norm, rn_run_x(run, 0),
-                    run->embedded_stats, run->embedded, c->mixer.width);
+                    run->embedded_stats, run->embedded);
     rn_run_dropout(run, rn_run_x(run, 0), 0);
 }
 
@@ -71,8 +71,7 @@ void rn_run_forward(rn_run *run, const rn_batch *batch)
         rn_run_layer(run, i, batch->state, rn_run_x(run, i + 1), rn_run_x(run, i));
     const float *x = rn_run_x(run, c->layers);
     if (c->norm_position == RN_NORM_PRE)
-        rn_run_norm(run, &run->m->at->norm, run->last, run->last_stats, x,
-                    c->mixer.width);
+        rn_run_norm(run, &run->m->at->norm, run->last, run->last_stats, x);
     else memcpy(run->last, x, run->rows * c->mixer.width * sizeof *x);
 }
 
@@ -122,8 +121,18 @@ double rn_run_loss(rn_run *run, const int32_t *targets, float grad_scale, float 
     memcpy(g->a, g->dx, floats * sizeof *g->a);
     rn_exec_zero(run->m->x, g->dx, floats);
     rn_run_norm_backward(run, &run->m->at->norm, grads, g->dx, g->a,
-                         rn_run_x(run, c->layers), run->last_stats, c->mixer.width);
+                         rn_run_x(run, c->layers), run->last_stats);
     return sum;
+}
+
+/* The padding token's embedding does not learn from its uses as an input. */
+static void drop_pad_rows(const rn_run *run, float *dx)
+{
+    const rn_config *c = &run->m->config;
+    const size_t d = c->mixer.width;
+    for (size_t r = 0; r < run->rows && c->pad_token; r++)
+        if ((size_t)run->ids[r] == c->pad_token - 1)
+            memset(dx + r * d, 0, d * sizeof *dx);
 }
 
 static void embed_backward(rn_run *run, float *grads)
@@ -137,8 +146,9 @@ static void embed_backward(rn_run *run, float *grads)
         memcpy(g->a, g->dx, floats * sizeof *g->a);
         rn_exec_zero(x, g->dx, floats);
         rn_run_norm_backward(run, &run->m->at->embedding_norm, grads, g->dx, g->a,
-                             run->embedded, run->embedded_stats, d);
+                             run->embedded, run->embedded_stats);
     }
+    drop_pad_rows(run, g->dx);
     x->k.embed_bwd(x, grads + run->m->at->embedding, g->dx, run->ids, run->rows, d,
                    (float)c->embedding_scale);
 }

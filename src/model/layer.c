@@ -9,24 +9,54 @@
 
 #include <string.h>
 
-void rn_run_norm(rn_run *run, const rn_norm_at *at, float *y, float *stats,
-                 const float *in, size_t dim)
+static void norm(rn_run *run, const rn_norm_at *at, float *y, float *stats,
+                 const float *in, size_t dim, bool center)
 {
     rn_exec *x = run->m->x;
-    const rn_config *c = &run->m->config;
     const float *w = run->m->weights;
     x->k.norm_fwd(x, y, stats, in, rn_at_const(w, at->weight), rn_at_const(w, at->bias),
-                  run->rows, dim, (float)c->mixer.norm_eps, c->norm == RN_NORM_LAYER);
+                  run->rows, dim, (float)run->m->config.mixer.norm_eps, center);
 }
 
-void rn_run_norm_backward(rn_run *run, const rn_norm_at *at, float *grads, float *din,
+static void norm_backward(rn_run *run, const rn_norm_at *at, float *grads, float *din,
                           const float *dy, const float *in, const float *stats,
-                          size_t dim)
+                          size_t dim, bool center)
 {
     rn_exec *x = run->m->x;
     x->k.norm_bwd(x, din, rn_at(grads, at->weight), rn_at(grads, at->bias), dy, in,
                   rn_at_const(run->m->weights, at->weight), stats, run->rows, dim,
-                  run->m->config.norm == RN_NORM_LAYER);
+                  center);
+}
+
+void rn_run_norm(rn_run *run, const rn_norm_at *at, float *y, float *stats,
+                 const float *in)
+{
+    const rn_config *c = &run->m->config;
+    norm(run, at, y, stats, in, c->mixer.width, c->norm == RN_NORM_LAYER);
+}
+
+void rn_run_norm_backward(rn_run *run, const rn_norm_at *at, float *grads, float *din,
+                          const float *dy, const float *in, const float *stats)
+{
+    const rn_config *c = &run->m->config;
+    norm_backward(run, at, grads, din, dy, in, stats, c->mixer.width,
+                  c->norm == RN_NORM_LAYER);
+}
+
+void rn_run_hidden_norm(rn_run *run, const rn_norm_at *at, float *y, float *stats,
+                        const float *in)
+{
+    const rn_config *c = &run->m->config;
+    norm(run, at, y, stats, in, c->ffn_width, rn_config_ffn_norm_centers(c));
+}
+
+void rn_run_hidden_norm_backward(rn_run *run, const rn_norm_at *at, float *grads,
+                                 float *din, const float *dy, const float *in,
+                                 const float *stats)
+{
+    const rn_config *c = &run->m->config;
+    norm_backward(run, at, grads, din, dy, in, stats, c->ffn_width,
+                  rn_config_ffn_norm_centers(c));
 }
 
 /* Whether anything is dropped at all. */
@@ -88,22 +118,21 @@ void rn_run_layer(rn_run *run, size_t layer, float *const *state, float *out,
 {
     const rn_layer_at *at = &run->m->at->layers[layer];
     layer_pass *p = &run->layers[layer];
-    size_t d = run->m->config.mixer.width;
     bool pre = run->m->config.norm_position == RN_NORM_PRE;
 
-    if (pre) rn_run_norm(run, &at->mixer_norm, p->norm1, p->stats1, in, d);
+    if (pre) rn_run_norm(run, &at->mixer_norm, p->norm1, p->stats1, in);
     float *sum = pre ? p->mid : p->norm1;
     mix(run, layer, p, state, sum, pre ? p->norm1 : in);
     rn_run_dropout(run, sum, 1 + 2 * layer);
     residual(run, sum, in);
-    if (!pre) rn_run_norm(run, &at->mixer_norm, p->mid, p->stats1, p->norm1, d);
+    if (!pre) rn_run_norm(run, &at->mixer_norm, p->mid, p->stats1, p->norm1);
 
-    if (pre) rn_run_norm(run, &at->ffn_norm, p->norm2, p->stats2, p->mid, d);
+    if (pre) rn_run_norm(run, &at->ffn_norm, p->norm2, p->stats2, p->mid);
     sum = pre ? out : p->norm2;
     rn_run_ffn(run, layer, p, sum, pre ? p->norm2 : p->mid);
     rn_run_dropout(run, sum, 2 + 2 * layer);
     residual(run, sum, p->mid);
-    if (!pre) rn_run_norm(run, &at->ffn_norm, out, p->stats2, p->norm2, d);
+    if (!pre) rn_run_norm(run, &at->ffn_norm, out, p->stats2, p->norm2);
 }
 
 /* Gradient through out = alpha in + branch(norm in) or norm(alpha in + branch in), where
@@ -137,7 +166,7 @@ static void half_backward(rn_run *run, size_t layer, float *grads, size_t site,
     bool pre = run->m->config.norm_position == RN_NORM_PRE;
     if (!pre) { /* through the norm first: dx becomes the gradient of the sum */
         rn_exec_zero(x, g->a, n);
-        rn_run_norm_backward(run, norm, grads, g->a, g->dx, normed, stats, d);
+        rn_run_norm_backward(run, norm, grads, g->a, g->dx, normed, stats);
         memcpy(g->dx, g->a, n * sizeof *g->a);
     }
     const float *dy = g->dx;
@@ -148,7 +177,7 @@ static void half_backward(rn_run *run, size_t layer, float *grads, size_t site,
     }
     branch(run, layer, grads, g->b, dy, pre ? normed : in);
     if (alpha != 1.0f) x->k.axpby(x, g->dx, 0.0f, g->b, alpha, n);
-    if (pre) rn_run_norm_backward(run, norm, grads, g->dx, g->b, in, stats, d);
+    if (pre) rn_run_norm_backward(run, norm, grads, g->dx, g->b, in, stats);
     else x->k.axpby(x, g->dx, 1.0f, g->b, 1.0f, n);
 }
 

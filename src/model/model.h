@@ -19,6 +19,23 @@ typedef enum rn_norm_kind { RN_NORM_RMS = 0, RN_NORM_LAYER = 1 } rn_norm_kind;
 typedef enum rn_norm_position { RN_NORM_PRE = 0, RN_NORM_POST = 1 } rn_norm_position;
 typedef enum rn_ffn_kind { RN_FFN_GATED = 0, RN_FFN_PLAIN = 1 } rn_ffn_kind;
 
+/* Where the feed-forward goes its own way: its biases (against the mixer's) and the norm
+   of its hidden rows (against the layers' norms). */
+typedef enum rn_ffn_bias {
+    RN_FFN_BIAS_MIXER = 0, /* as the mixer's */
+    RN_FFN_BIAS_NONE = 1,
+    RN_FFN_BIAS_ALL = 2
+} rn_ffn_bias;
+typedef enum rn_ffn_norm_kind {
+    RN_FFN_NORM_LAYERS = 0, /* as the layers' */
+    RN_FFN_NORM_RMS = 1,
+    RN_FFN_NORM_LAYER = 2
+} rn_ffn_norm_kind;
+
+/* A config's own row normaliser: an rn_row_norm, or this one, which is paper in the
+   parallel form and decay otherwise (torchscale until release 0.3.0). */
+#define RN_ROW_NORM_PAPER_PARALLEL 5
+
 /* How parameters begin: xavier as the official code; deepnorm divides the ffn, o and v by
    (8L)^(1/4); normal is N(0, init_std). Norm weights begin at 1, biases at 0. */
 typedef enum rn_init_kind {
@@ -35,6 +52,8 @@ typedef struct rn_config {
     rn_ffn_kind ffn;
     size_t ffn_width;
     bool ffn_norm;
+    rn_ffn_norm_kind ffn_norm_kind;
+    rn_ffn_bias ffn_bias;
     rn_activation activation;
     rn_norm_kind norm;
     rn_norm_position norm_position;
@@ -42,7 +61,10 @@ typedef struct rn_config {
     double embedding_scale;
     bool embedding_norm;
     double residual_scale; /* alpha */
-    rn_row_norm row_norm;  /* AUTO: torchscale in the parallel form, decay otherwise */
+    int row_norm;          /* AUTO: torchscale in the parallel form, decay otherwise; or
+                              RN_ROW_NORM_PAPER_PARALLEL */
+    size_t pad_token; /* 1 + the id whose embedding row learns nothing from its use as an
+                         input; 0: there is none */
     double dropout;
     rn_init_kind init;
     double init_std;
@@ -62,6 +84,11 @@ rn_status rn_config_preset(rn_config *config, const char *name, rn_error *err);
    the form does not have it. */
 rn_status rn_config_row_norm(const rn_config *config, rn_row_norm asked, rn_form form,
                              rn_row_norm *out, rn_error *err);
+
+/* Whether the feed-forward has biases, and whether the norm of its hidden rows takes the
+   mean off. */
+bool rn_config_ffn_bias(const rn_config *config);
+bool rn_config_ffn_norm_centers(const rn_config *config);
 
 /* No such place. */
 #define RN_ABSENT SIZE_MAX

@@ -53,22 +53,28 @@ static void add_matrix(list *l, const char *prefix, const char *name, size_t out
 
 static void add_bias(list *l, const char *prefix, const char *name, size_t n, bool joined)
 {
-    if (!l->config->mixer.bias) return;
+    if (!rn_config_ffn_bias(l->config)) return;
     rn_param_spec s = {.dims = 1, .shape = {n, 1}, .joined = joined};
     snprintf(s.name, sizeof s.name, "%s.bias", name);
     add(l, prefix, &s);
 }
 
 /* A norm's weight (1) and, for LayerNorm, bias (0). */
-static void add_norm(list *l, const char *prefix, const char *name, size_t n)
+static void add_norm_of(list *l, const char *prefix, const char *name, size_t n,
+                        bool layer)
 {
     rn_param_spec s = {.dims = 1, .shape = {n, 1}, .constant = 1.0f};
     snprintf(s.name, sizeof s.name, "%s.weight", name);
     add(l, prefix, &s);
-    if (l->config->norm != RN_NORM_LAYER) return;
+    if (!layer) return;
     s.constant = 0.0f;
     snprintf(s.name, sizeof s.name, "%s.bias", name);
     add(l, prefix, &s);
+}
+
+static void add_norm(list *l, const char *prefix, const char *name, size_t n)
+{
+    add_norm_of(l, prefix, name, n, l->config->norm == RN_NORM_LAYER);
 }
 
 static void add_ffn(list *l, const char *prefix)
@@ -80,7 +86,7 @@ static void add_ffn(list *l, const char *prefix)
     add_matrix(l, prefix, "ffn.up", f, d, gated, !gated);
     if (gated) add_bias(l, prefix, "ffn.gate", f, false);
     add_bias(l, prefix, "ffn.up", f, gated);
-    if (c->ffn_norm) add_norm(l, prefix, "ffn.norm", f);
+    if (c->ffn_norm) add_norm_of(l, prefix, "ffn.norm", f, rn_config_ffn_norm_centers(c));
     add_matrix(l, prefix, "ffn.down", d, f, false, true);
     add_bias(l, prefix, "ffn.down", d, false);
 }

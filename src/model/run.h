@@ -58,12 +58,19 @@ struct rn_run {
 /* Input and output of layer i. */
 float *rn_run_x(const rn_run *run, size_t i);
 
-/* The norm of the model's kind; stats [rows][2]. Absent parameters count as 1 and 0. */
+/* The norm of the layers' kind over rows of D; stats [rows][2]. Absent parameters count
+   as 1 and 0. */
 void rn_run_norm(rn_run *run, const rn_norm_at *at, float *y, float *stats,
-                 const float *in, size_t dim);
+                 const float *in);
 void rn_run_norm_backward(rn_run *run, const rn_norm_at *at, float *grads, float *din,
-                          const float *dy, const float *in, const float *stats,
-                          size_t dim);
+                          const float *dy, const float *in, const float *stats);
+
+/* The same for the feed-forward's hidden rows of F. */
+void rn_run_hidden_norm(rn_run *run, const rn_norm_at *at, float *y, float *stats,
+                        const float *in);
+void rn_run_hidden_norm_backward(rn_run *run, const rn_norm_at *at, float *grads,
+                                 float *din, const float *dy, const float *in,
+                                 const float *stats);
 
 /* Dropout of `site` in place (0: embedding, 1 + 2i: mixer, 2 + 2i: feed-forward of layer
    i); its gradient is the same call. Does nothing outside training. */
