@@ -89,7 +89,8 @@ static rn_status make_meta(const converting *c, rn_gguf_meta *m, rn_error *err)
     rn_gguf_put_u32(m, "general.file_type", file_type(common_type(c)));
     if (has_blocks(c))
         rn_gguf_put_u32(m, "general.quantization_version", QUANTIZATION_VERSION);
-    rn_status st = rn_gguf_put_config(m, native, c->in, err);
+    rn_status st = rn_gguf_put_config(
+        m, native, rn_checkpoint_stored_config(c->from.checkpoint), c->in, err);
     json_decref(native);
     return st ? st : rn_gguf_put_files(m, c->in, plan->config.vocab_size, err);
 }

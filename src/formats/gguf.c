@@ -5,6 +5,7 @@
 
 #include "core/arena.h"
 #include "core/file.h"
+#include "formats/dtype.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -231,7 +232,7 @@ static rn_status read_type(rn_gguf *f, rn_tensor_view *t, rn_error *err)
         return rn_fail(err, RN_EUNSUPPORTED,
                        "%s: tensor %s has type %" PRIu32 " (%s), which is not supported",
                        f->path, t->name, type, name_of_type(type));
-    if (!rn_dtype_bytes(t->dtype, row, &bytes))
+    if (rn_dtype_is_blocks(t->dtype) && !rn_dtype_bytes(t->dtype, row, &bytes))
         return rn_fail(err, RN_EFORMAT,
                        "%s: tensor %s: rows of %" PRIu64 " are not whole blocks of %s",
                        f->path, t->name, row, rn_dtype_name(t->dtype));

@@ -11,9 +11,10 @@
 #define ANGLE_ERROR 1e-5 /* of an angle stored in float32, relative, with room */
 #define BASE        10000.0
 
-/* A retention has no context to run out of; programs that size something by this key get
-   the number that other recurrent models give. */
-#define CONTEXT_LENGTH (1u << 20)
+/* A retention has no context to run out of. Where the config does not say what its model
+   was made for, programs that size something by this key get the number that other
+   recurrent models give. */
+#define CONTEXT_LENGTH (1 << 20)
 
 const rn_gguf_size rn_gguf_sizes[] = {
     {"retnet.vocab_size", "vocab_size"},
@@ -182,13 +183,24 @@ static rn_status put_key(rn_gguf_meta *m, const json_t *native, const char *name
     return RN_OK;
 }
 
-rn_status rn_gguf_put_config(rn_gguf_meta *m, const json_t *native, const char *path,
-                             rn_error *err)
+static uint32_t context_length(const json_t *stored)
+{
+    static const char *const keys[] = {"retnet.context_length", "max_position_embeddings",
+                                       "max_target_positions"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        json_int_t n = json_integer_value(json_object_get(stored, keys[i]));
+        if (n > 0 && n <= INT32_MAX) return (uint32_t)n;
+    }
+    return CONTEXT_LENGTH;
+}
+
+rn_status rn_gguf_put_config(rn_gguf_meta *m, const json_t *native, const json_t *stored,
+                             const char *path, rn_error *err)
 {
     rn_status st = RN_OK;
     const char *name;
     json_t *value;
-    rn_gguf_put_u32(m, "retnet.context_length", CONTEXT_LENGTH);
+    rn_gguf_put_u32(m, "retnet.context_length", context_length(stored));
     json_object_foreach((json_t *)(uintptr_t)native, name, value)
     {
         if (!st) st = put_key(m, native, name, value, path, err);

@@ -46,10 +46,11 @@ double rn_gguf_angle(const char *rotary, double base, size_t key_dim, size_t i);
 /* Whether listed angles are those of the rule, to float32's precision. */
 bool rn_gguf_angles_follow(const json_t *angles, const char *rotary, double base);
 
-/* Writes all keys of a complete native config. RN_EUNSUPPORTED names a key whose value
-   the format cannot hold. */
-rn_status rn_gguf_put_config(rn_gguf_meta *m, const json_t *native, const char *path,
-                             rn_error *err);
+/* Writes all keys of a complete native config; of the config as it was stored, only how
+   long a text its model was made for. RN_EUNSUPPORTED names a key whose value the format
+   cannot hold. */
+rn_status rn_gguf_put_config(rn_gguf_meta *m, const json_t *native, const json_t *stored,
+                             const char *path, rn_error *err);
 
 /* Writes the tokenizer of the checkpoint `in` (a folder, or a file beside which its
    files lie; a GGUF file's own), its chat template and ids, and the texts of its files.
