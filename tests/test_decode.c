@@ -29,6 +29,7 @@ static const char *const models[][8] = {
      "rotary=none", NULL},
     {"ffn_norm=true", "ffn=plain", "bias=true", "norm=layer", "head_norm_weight=shared",
      NULL},
+    {"ffn=plain", "ffn_norm=true", "ffn_norm_kind=layer", "ffn_bias=all", NULL},
     {"width=256", "value_dim=128", "ffn_width=256", "layers=1", NULL}, /* K blocks fit */
 };
 #define MODELS (sizeof models / sizeof *models)

@@ -9,6 +9,7 @@
 #include "api/blame.h"
 #include "api/matched.h"
 #include "api/save.h"
+#include "api/side_files.h"
 #include "core/arena.h"
 #include "core/file.h"
 #include "cpu/cpu.h"
@@ -20,12 +21,6 @@
 
 #define PIECE        ((size_t)1 << 20) /* numbers encoded at once, a row at least */
 #define MOST_THREADS 1024
-
-/* Files that belong to a model and not to its weights. */
-static const char *const SIDE_FILES[] = {
-    "tokenizer.json", "tokenizer_config.json",  "tokenizer.model", "vocab.json",
-    "merges.txt",     "generation_config.json",
-};
 
 typedef struct rewriting {
     const char *path; /* of the input */
@@ -212,63 +207,17 @@ static rn_status write_weights(rewriting *r, const char *path, rn_error *err)
     return st;
 }
 
-static rn_status copy_file(const char *from, const char *to, rn_error *err)
+static rn_status fill_folder(void *user, const char *folder, rn_error *err)
 {
-    rn_map map;
-    if (!rn_path_exists(from)) return RN_OK;
-    rn_status st = rn_map_open(&map, from, err);
-    if (st) return st;
-    st = rn_write_file(to, map.data, map.size, err);
-    rn_map_close(&map);
-    return st;
-}
-
-/* The folder of a checkpoint: itself, or the one that its file lies in. */
-static char *folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    if (rn_path_is_folder(path)) return strdup(path);
-    return slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-}
-
-static rn_status copy_side_files(const char *in, const char *folder, rn_error *err)
-{
-    rn_status st = RN_OK;
-    char *beside = folder_of(in);
-    if (!beside) return rn_fail_memory(err, in, strlen(in));
-    for (size_t i = 0; !st && i < sizeof SIDE_FILES / sizeof SIDE_FILES[0]; i++) {
-        char *from = rn_path_join(beside, SIDE_FILES[i]);
-        char *to = rn_path_join(folder, SIDE_FILES[i]);
-        st = from && to ? copy_file(from, to, err) : rn_fail_memory(err, in, strlen(in));
-        free(from);
-        free(to);
-    }
-    free(beside);
-    return st;
-}
-
-static rn_status fill_folder(rewriting *r, const char *folder, rn_error *err)
-{
+    rewriting *r = user;
     char *config = rn_path_join(folder, RN_CONFIG_FILE);
     char *weights = rn_path_join(folder, RN_WEIGHTS_FILE);
-    rn_status st = config && weights ? copy_side_files(r->path, folder, err)
+    rn_status st = config && weights ? rn_side_files_copy(r->path, folder, err)
                                      : rn_fail_memory(err, folder, strlen(folder));
     if (!st) st = rn_save_config(r->in.plan, config, err);
     if (!st) st = write_weights(r, weights, err);
     free(config);
     free(weights);
-    return st;
-}
-
-static rn_status write_folder(rewriting *r, const char *out, rn_error *err)
-{
-    char *folder;
-    rn_status st = rn_make_folder_beside(&folder, out, err);
-    if (st) return st;
-    st = fill_folder(r, folder, err);
-    if (!st) st = rn_place_folder(folder, out, err);
-    if (st) rn_remove_folder(folder, NULL);
-    free(folder);
     return st;
 }
 
@@ -294,7 +243,7 @@ rn_status rn_quantize(const char *in, const char *out, const rn_quantize_options
     if (st) return st;
     r.threads = options->threads ? options->threads : rn_cpu_cores();
     st = plan(&r, err);
-    if (!st) st = write_folder(&r, out, err);
+    if (!st) st = rn_side_files_place(out, fill_folder, &r, err);
     if (!st && report) *report = r.report;
     free(r.numbers);
     free(r.blocks);

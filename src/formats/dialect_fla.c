@@ -86,7 +86,7 @@ static const rn_shape_keys shape_keys[] = {
     {".mixer.v.", {"num_kv_heads", "hidden_size"}},
     {".mixer.g.", {"expand_v", "hidden_size"}},
     {".mixer.o.", {"hidden_size", "expand_v"}},
-    {".mixer.head_norm.", {"expand_v", "expand_v"}},
+    {".mixer.head_norm.", {"num_heads", NULL}},
     {".ffn.gate.", {"intermediate_size", "hidden_size"}},
     {".ffn.up.", {"intermediate_size", "hidden_size"}},
     {".ffn.down.", {"hidden_size", "intermediate_size"}},
@@ -115,13 +115,25 @@ static bool name_layer(rn_stored *out, const char *native, int length, const cha
     return n >= 0 && (size_t)n < sizeof out->name;
 }
 
+/* Head norm and gate are one kernel under these switches, and its weight is called so. */
+static bool has_fused_norm(const rn_source *s)
+{
+    const char *act = json_string_value(json_object_get(s->config, "hidden_act"));
+    return !json_is_false(json_object_get(s->config, "fuse_norm")) &&
+           !json_is_false(json_object_get(s->config, "use_output_gate")) &&
+           (!act || !strcmp(act, "swish"));
+}
+
 static bool tensor(const rn_source *s, const char *native, rn_stored *out)
 {
     int length;
     const char *leaf;
     const rn_stem *stem = rn_stem_find(model_stems, layer_stems, native, &length, &leaf);
     *out = (rn_stored){.parts = 1};
-    if (!stem || !name_layer(out, native, length, stem->stored, leaf)) return false;
+    bool head_norm = stem && !strcmp(stem->native, "mixer.head_norm");
+    const char *stored = stem ? stem->stored : NULL;
+    if (head_norm && !has_fused_norm(s)) stored = "attn.g_norm";
+    if (!stem || !name_layer(out, native, length, stored, leaf)) return false;
     if (!s->weights || rn_source_has(s, out->name)) {
         if (strcmp(stem->native, "ffn.gate") != 0) return true;
         rn_stored up;
@@ -131,9 +143,10 @@ static bool tensor(const rn_source *s, const char *native, rn_stored *out)
         return true;
     }
     rn_stored other = {.part = 1, .parts = 2};
-    if (!strcmp(stem->native, "mixer.head_norm")) {
+    if (head_norm) { /* by the other name it is the same */
+        const char *name = has_fused_norm(s) ? "attn.g_norm" : stem->stored;
         other = (rn_stored){.parts = 1};
-        name_layer(&other, native, length, "attn.g_norm", leaf);
+        name_layer(&other, native, length, name, leaf);
     } else if (!strcmp(stem->native, "ffn.up")) {
         name_layer(&other, native, length, "mlp.gate_proj", leaf);
     } else {

@@ -14,12 +14,21 @@
 #define MODEL    "tokenizer.ggml.model"
 #define TEMPLATE "tokenizer.chat_template"
 
-enum { TOKENIZER, TOKENIZER_CONFIG, GENERATION_CONFIG, SPECIAL_TOKENS, JINJA, FILES };
+enum {
+    TOKENIZER,
+    TOKENIZER_CONFIG,
+    GENERATION_CONFIG,
+    SPECIAL_TOKENS,
+    ADDED,
+    JINJA,
+    FILES
+};
 const char *const rn_gguf_files[] = {
     [TOKENIZER] = "tokenizer.json",
     [TOKENIZER_CONFIG] = "tokenizer_config.json",
     [GENERATION_CONFIG] = "generation_config.json",
     [SPECIAL_TOKENS] = "special_tokens_map.json",
+    [ADDED] = "added_tokens.json",
     [JINJA] = "chat_template.jinja",
     [FILES] = NULL,
 };
@@ -31,7 +40,8 @@ typedef struct folder {
     json_t *tokenizer, *tokenizer_config, *generation_config, *config; /* or NULL */
 } folder;
 
-bool rn_gguf_file_key(const char *name, char *out, size_t size)
+/* The key under which a file is kept. */
+static bool file_key(const char *name, char *out, size_t size)
 {
     int n = strcmp(name, rn_gguf_files[TOKENIZER])
                 ? snprintf(out, size, "%s%s", RN_GGUF_FILE, name)
@@ -180,7 +190,7 @@ static rn_status put_folder(rn_gguf_meta *m, const folder *f, size_t vocab, rn_e
     put_ids(m, f, vocab);
     put_template(m, f);
     for (size_t i = 0; i < FILES; i++)
-        if (f->text[i].size && rn_gguf_file_key(rn_gguf_files[i], key, sizeof key))
+        if (f->text[i].size && file_key(rn_gguf_files[i], key, sizeof key))
             rn_gguf_put_text(m, key, (const char *)f->text[i].data, f->text[i].size);
     return RN_OK;
 }
@@ -211,33 +221,38 @@ rn_status rn_gguf_put_files(rn_gguf_meta *m, const char *in, size_t vocab, rn_er
     return st;
 }
 
-static rn_status copy_text(const rn_gguf_value *v, const char *path, char **text,
-                           size_t *length, rn_error *err)
+bool rn_gguf_find_file(const rn_gguf *f, const char *name, const char **text,
+                       size_t *length)
 {
-    const char *from;
-    size_t n;
-    if (!rn_gguf_text(v, &from, &n))
-        return rn_fail(err, RN_EFORMAT, "%s: a file kept inside is not a string", path);
-    char *copy = malloc(n + 1);
-    if (!copy) return rn_fail_memory(err, path, n);
-    if (n) memcpy(copy, from, n);
-    copy[n] = '\0';
+    char key[64];
+    const rn_gguf_value *v =
+        file_key(name, key, sizeof key) ? rn_gguf_find(f, key) : NULL;
+    return v && rn_gguf_text(v, text, length);
+}
+
+static rn_status copy_text(const char *from, size_t length, const char *path, char **text,
+                           rn_error *err)
+{
+    char *copy = malloc(length + 1);
+    if (!copy) return rn_fail_memory(err, path, length);
+    if (length) memcpy(copy, from, length);
+    copy[length] = '\0';
     *text = copy;
-    *length = n;
     return RN_OK;
 }
 
 rn_status rn_gguf_file(const char *path, const char *name, char **text, size_t *length,
                        rn_error *err)
 {
-    char key[64];
+    const char *from;
+    size_t n;
     rn_gguf *f;
     rn_status st = rn_gguf_open(&f, path, err);
     if (st) return st;
-    const rn_gguf_value *v =
-        rn_gguf_file_key(name, key, sizeof key) ? rn_gguf_find(f, key) : NULL;
-    st = v ? copy_text(v, path, text, length, err)
-           : rn_fail(err, RN_ENOTFOUND, "%s: there is no %s inside", path, name);
+    if (!rn_gguf_find_file(f, name, &from, &n))
+        st = rn_fail(err, RN_ENOTFOUND, "%s: there is no %s inside", path, name);
+    else st = copy_text(from, n, path, text, err);
+    if (!st) *length = n;
     rn_gguf_close(f);
     return st;
 }

@@ -64,10 +64,11 @@ rn_status rn_gguf_put_tokenizer(rn_gguf_meta *m, const json_t *tokenizer, size_t
 /* The id of a token by its text, or -1. */
 json_int_t rn_gguf_token_id(const json_t *tokenizer, const char *text);
 
-/* The key under which the text of a file is kept; false: it does not fit. */
-bool rn_gguf_file_key(const char *name, char *out, size_t size);
+/* One of the files kept inside, owned by the GGUF file; false: it is not there. */
+bool rn_gguf_find_file(const rn_gguf *f, const char *name, const char **text,
+                       size_t *length);
 
-/* The text of one of the files kept inside, "tokenizer.json", freed with free() and ended
+/* A copy of its text, of "tokenizer.json" for one, freed with free() and ended
    by a 0 that *length does not count; RN_ENOTFOUND when it is not there. */
 rn_status rn_gguf_file(const char *path, const char *name, char **text, size_t *length,
                        rn_error *err);

@@ -1,0 +1,90 @@
+/* Copies of the files that belong to a model and not to its weights, and folders that
+   appear whole. */
+#define _POSIX_C_SOURCE 200809L
+#include "api/side_files.h"
+
+#include "core/file.h"
+#include "formats/gguf_model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const SIDE_FILES[] = {
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "generation_config.json",
+};
+
+static rn_status copy_file(const char *from, const char *to, rn_error *err)
+{
+    rn_map map;
+    if (!rn_path_exists(from)) return RN_OK;
+    rn_status st = rn_map_open(&map, from, err);
+    if (st) return st;
+    st = rn_write_file(to, map.data, map.size, err);
+    rn_map_close(&map);
+    return st;
+}
+
+/* The folder of a checkpoint: itself, or the one that its file lies in. */
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (rn_path_is_folder(path)) return strdup(path);
+    return slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+}
+
+/* Files that a GGUF file keeps inside. */
+static rn_status unpack(const char *in, const char *folder, rn_error *err)
+{
+    rn_gguf *f;
+    const char *text;
+    size_t length;
+    rn_status st = rn_gguf_open(&f, in, err);
+    if (st) return st;
+    for (size_t i = 0; !st && rn_gguf_files[i]; i++) {
+        if (!rn_gguf_find_file(f, rn_gguf_files[i], &text, &length)) continue;
+        char *to = rn_path_join(folder, rn_gguf_files[i]);
+        st = to ? rn_write_file(to, text, length, err)
+                : rn_fail_memory(err, in, strlen(in));
+        free(to);
+    }
+    rn_gguf_close(f);
+    return st;
+}
+
+rn_status rn_side_files_copy(const char *in, const char *folder, rn_error *err)
+{
+    if (rn_gguf_is(in)) return unpack(in, folder, err);
+    rn_status st = RN_OK;
+    char *beside = folder_of(in);
+    if (!beside) return rn_fail_memory(err, in, strlen(in));
+    for (size_t i = 0; !st && i < sizeof SIDE_FILES / sizeof SIDE_FILES[0]; i++) {
+        char *from = rn_path_join(beside, SIDE_FILES[i]);
+        char *to = rn_path_join(folder, SIDE_FILES[i]);
+        st = from && to ? copy_file(from, to, err) : rn_fail_memory(err, in, strlen(in));
+        free(from);
+        free(to);
+    }
+    free(beside);
+    return st;
+}
+
+rn_status rn_side_files_place(const char *out, rn_fill_fn *fill, void *user,
+                              rn_error *err)
+{
+    char *folder;
+    rn_status st = rn_make_folder_beside(&folder, out, err);
+    if (st) return st;
+    st = fill(user, folder, err);
+    if (!st) st = rn_place_folder(folder, out, err);
+    if (st) rn_remove_folder(folder, NULL);
+    free(folder);
+    return st;
+}
