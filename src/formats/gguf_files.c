@@ -221,15 +221,6 @@ rn_status rn_gguf_put_files(rn_gguf_meta *m, const char *in, size_t vocab, rn_er
     return st;
 }
 
-bool rn_gguf_find_file(const rn_gguf *f, const char *name, const char **text,
-                       size_t *length)
-{
-    char key[64];
-    const rn_gguf_value *v =
-        file_key(name, key, sizeof key) ? rn_gguf_find(f, key) : NULL;
-    return v && rn_gguf_text(v, text, length);
-}
-
 static rn_status copy_text(const char *from, size_t length, const char *path, char **text,
                            rn_error *err)
 {
@@ -241,18 +232,46 @@ static rn_status copy_text(const char *from, size_t length, const char *path, ch
     return RN_OK;
 }
 
+/* From the vocabulary's arrays, where there is one. */
+static rn_status make_file(const rn_gguf *f, const char *name, const char *path,
+                           char **text, rn_error *err)
+{
+    bool tokenizer = !strcmp(name, rn_gguf_files[TOKENIZER]);
+    bool config = !strcmp(name, rn_gguf_files[TOKENIZER_CONFIG]);
+    if (!(tokenizer || config) || !rn_gguf_find(f, "tokenizer.ggml.tokens"))
+        return rn_fail(err, RN_ENOTFOUND, "%s: there is no %s inside", path, name);
+    json_t *made = NULL;
+    rn_status st = tokenizer ? rn_gguf_build_tokenizer(&made, f, path, err)
+                             : rn_gguf_build_tokenizer_config(&made, f, path, err);
+    if (st) return st;
+    *text = json_dumps(made, JSON_COMPACT);
+    json_decref(made);
+    return *text ? RN_OK : rn_fail_memory(err, path, 0);
+}
+
+rn_status rn_gguf_take_file(const rn_gguf *f, const char *name, const char *path,
+                            char **text, size_t *length, rn_error *err)
+{
+    char key[64], *made = NULL;
+    const char *from;
+    size_t n;
+    const rn_gguf_value *v =
+        file_key(name, key, sizeof key) ? rn_gguf_find(f, key) : NULL;
+    rn_status st = v && rn_gguf_text(v, &from, &n) ? copy_text(from, n, path, &made, err)
+                                                   : make_file(f, name, path, &made, err);
+    if (st) return st;
+    *length = v && v->type == RN_GGUF_STRING ? v->bytes : strlen(made);
+    *text = made;
+    return RN_OK;
+}
+
 rn_status rn_gguf_file(const char *path, const char *name, char **text, size_t *length,
                        rn_error *err)
 {
-    const char *from;
-    size_t n;
     rn_gguf *f;
     rn_status st = rn_gguf_open(&f, path, err);
     if (st) return st;
-    if (!rn_gguf_find_file(f, name, &from, &n))
-        st = rn_fail(err, RN_ENOTFOUND, "%s: there is no %s inside", path, name);
-    else st = copy_text(from, n, path, text, err);
-    if (!st) *length = n;
+    st = rn_gguf_take_file(f, name, path, text, length, err);
     rn_gguf_close(f);
     return st;
 }

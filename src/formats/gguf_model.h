@@ -64,12 +64,22 @@ rn_status rn_gguf_put_tokenizer(rn_gguf_meta *m, const json_t *tokenizer, size_t
 /* The id of a token by its text, or -1. */
 json_int_t rn_gguf_token_id(const json_t *tokenizer, const char *text);
 
-/* One of the files kept inside, owned by the GGUF file; false: it is not there. */
-bool rn_gguf_find_file(const rn_gguf *f, const char *name, const char **text,
-                       size_t *length);
+/* A tokenizer.json and a tokenizer_config.json made from tokenizer.ggml.*, as new
+   objects, for files of other programs. RN_EUNSUPPORTED for kinds of tokenizers that the
+   library does not have. */
+rn_status rn_gguf_build_tokenizer(json_t **out, const rn_gguf *f, const char *path,
+                                  rn_error *err);
+rn_status rn_gguf_build_tokenizer_config(json_t **out, const rn_gguf *f, const char *path,
+                                         rn_error *err);
 
-/* A copy of its text, of "tokenizer.json" for one, freed with free() and ended
-   by a 0 that *length does not count; RN_ENOTFOUND when it is not there. */
+/* The text of one of the files kept inside, "tokenizer.json", freed with free() and ended
+   by a 0 that *length does not count; the tokenizer's two are made from tokenizer.ggml.*
+   where they are not kept. RN_ENOTFOUND when there is no such thing inside: a model of
+   bytes, or without a tokenizer. */
+rn_status rn_gguf_take_file(const rn_gguf *f, const char *name, const char *path,
+                            char **text, size_t *length, rn_error *err);
+
+/* The same of the file at `path`. */
 rn_status rn_gguf_file(const char *path, const char *name, char **text, size_t *length,
                        rn_error *err);
 
