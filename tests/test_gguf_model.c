@@ -587,6 +587,114 @@ static void sentencepiece_tokenizers_are_inside(void **state)
     rn_gguf_close(f);
 }
 
+/* ---- made from the vocabulary ---- */
+
+/* The GGUF file without the keys that begin with `key`, or with `other` (or NULL). */
+static const char *without(const char *from, const char *key, const char *other)
+{
+    rn_gguf *f = NULL;
+    rn_gguf_meta meta = {0};
+    rn_gguf_writer *w = NULL;
+    const char *path = in_scratch("without.gguf"), *name;
+    const rn_gguf_value *v;
+    WORKS(rn_gguf_open(&f, from, err));
+    for (size_t i = 0; rn_gguf_pair_at(f, i, &name, &v); i++)
+        if (strncmp(name, key, strlen(key)) != 0 && (!other || strcmp(name, other) != 0))
+            rn_gguf_put_copy(&meta, name, v);
+    WORKS(rn_gguf_writer_open(&w, path, &meta, NULL, 0, err));
+    WORKS(rn_gguf_writer_commit(w, err));
+    rn_gguf_meta_free(&meta);
+    rn_gguf_close(f);
+    return path;
+}
+
+static json_t *take_json(const char *path, const char *name)
+{
+    char *text = NULL;
+    size_t length;
+    WORKS(rn_gguf_file(path, name, &text, &length, err));
+    json_t *json = json_loads(text, 0, NULL);
+    assert_non_null(json);
+    free(text);
+    return json;
+}
+
+static void check_part(const json_t *json, const char *key, const char *want)
+{
+    char *text = json_dumps(json_object_get(json, key), JSON_COMPACT | JSON_ENCODE_ANY);
+    assert_string_equal(text ? text : "none", want);
+    free(text);
+}
+
+static void tokenizers_are_made_from_vocabularies(void **state)
+{
+    (void)state;
+    make_with_tokenizer("made", BYTE_LEVEL, "{\"eos_token\": \"<end>\"}");
+    const char *from = convert(in_scratch("made"), "made.gguf");
+    const char *path = without(from, "retnet.file.", "tokenizer.huggingface.json");
+    json_t *json = take_json(path, "tokenizer.json");
+    const json_t *model = json_object_get(json, "model");
+    check_part(model, "vocab",
+               "{\"a\":0,\"b\":1,\"\xc4\xa0\":2,\"ab\":3,\"<end>\":5,\"  \":6}");
+    check_part(model, "merges", "[[\"a\",\"b\"]]");
+    assert_int_equal(json_array_size(json_object_get(json, "added_tokens")), 2);
+    check_part(json, "post_processor", "null");
+    json_decref(json);
+    json = take_json(path, "tokenizer_config.json");
+    check_part(json, "eos_token", "\"<end>\"");
+    check_part(json, "bos_token", "none");
+    json_decref(json);
+}
+
+/* Merges that are not there follow from the scores. */
+static void merges_follow_from_scores(void **state)
+{
+    (void)state;
+    make_with_tokenizer("split", SENTENCES, "{\"bos_token\": \"<s>\"}");
+    const char *from = convert(in_scratch("split"), "split.gguf");
+    const char *path =
+        without(from, "tokenizer.ggml.merges", "tokenizer.huggingface.json");
+    json_t *json = take_json(path, "tokenizer.json");
+    const json_t *model = json_object_get(json, "model");
+    check_part(model, "merges", "[[\"a\",\"b\"],[\"ab\",\"a\"]]");
+    check_part(model, "unk_token", "\"<unk>\"");
+    check_part(model, "byte_fallback", "true");
+    check_part(json_object_get(json, "post_processor"), "special_tokens",
+               "{\"<s>\":{\"id\":\"<s>\",\"ids\":[1],\"tokens\":[\"<s>\"]}}");
+    json_decref(json);
+    path = without(from, "tokenizer.", NULL);
+    FAILS(rn_gguf_file(path, "tokenizer.json", &(char *){0}, &(size_t){0}, err),
+          RN_ENOTFOUND, "there is no tokenizer.json inside");
+    path = without(from, "tokenizer.ggml.model", "tokenizer.huggingface.json");
+    FAILS(rn_gguf_file(path, "tokenizer.json", &(char *){0}, &(size_t){0}, err),
+          RN_EUNSUPPORTED, "neither \"gpt2\" nor \"llama\"");
+}
+
+/* What was put in comes out beside a native model, byte by byte. */
+static void files_inside_come_out_again(void **state)
+{
+    (void)state;
+    static const char *const names[][2] = {
+        {"first/model.safetensors", "second/model.safetensors"},
+        {"first/config.json", "second/config.json"},
+        {"first/tokenizer.json", "second/tokenizer.json"},
+        {"first/tokenizer_config.json", "second/tokenizer_config.json"},
+    };
+    rn_convert_options native = {.to = "native"};
+    make_with_tokenizer("first", SENTENCES, "{\"bos_token\": \"<s>\"}");
+    const char *path = convert(in_scratch("first"), "files.gguf");
+    WORKS(rn_convert(path, in_scratch("second"), &native, NULL, err));
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        size_t size, other;
+        char *a = get_bytes(in_scratch(names[i][0]), &size);
+        char *b = get_bytes(in_scratch(names[i][1]), &other);
+        assert_int_equal(size, other);
+        assert_memory_equal(a, b, size);
+        free(a);
+        free(b);
+    }
+}
+
 static void a_model_of_bytes_says_so(void **state)
 {
     (void)state;
@@ -663,6 +771,9 @@ int main(void)
         cmocka_unit_test(a_config_alone_is_read),
         cmocka_unit_test(byte_level_tokenizers_are_inside),
         cmocka_unit_test(sentencepiece_tokenizers_are_inside),
+        cmocka_unit_test(tokenizers_are_made_from_vocabularies),
+        cmocka_unit_test(merges_follow_from_scores),
+        cmocka_unit_test(files_inside_come_out_again),
         cmocka_unit_test(a_model_of_bytes_says_so),
         cmocka_unit_test(damaged_tokenizers_are_refused),
         cmocka_unit_test(an_existing_file_is_kept),
