@@ -33,7 +33,7 @@ static void look_inside(const rn_gguf *f)
     for (size_t i = 0; i < rn_gguf_count(f); i++) {
         const rn_tensor_view *t = rn_gguf_at(f, i);
         rn_tensor_floats(t, 0, 1, &x, NULL);
-        rn_tensor_floats(t, t->count - 1, 1, &x, NULL);
+        if (t->count) rn_tensor_floats(t, t->count - 1, 1, &x, NULL);
     }
 }
 

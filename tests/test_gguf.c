@@ -6,7 +6,7 @@
 #include "scratch.h"
 
 #include "core/file.h"
-#include "formats/gguf.h"
+#include "formats/weights.h"
 #include "retnet/file.h"
 
 #include <string.h>
@@ -385,8 +385,8 @@ static const bend bends[] = {
     {"alpha", 4, 1ull << 62, 8, RN_EFORMAT, "its size overflows"},
     {"alpha", 4, INT64_MAX, 8, RN_EFORMAT, "size overflows"},
     {"alpha", 12, INT64_MAX, 8, RN_EFORMAT, "product of its shape overflows"},
-    {"alpha", 20, 3, 4, RN_EUNSUPPORTED, "type 3 (Q4_1)"},
-    {"alpha", 20, 4, 4, RN_EUNSUPPORTED, "type 4 (unknown"},
+    {"alpha", 20, 3, 4, RN_EFORMAT, "rows of 4 are not whole blocks of Q4_1"},
+    {"alpha", 20, 4, 4, RN_EUNSUPPORTED, "type 4, which is not known"},
     {"alpha", 20, UINT32_MAX, 4, RN_EUNSUPPORTED, "type 4294967295"},
     {"alpha", 20, 2, 4, RN_EFORMAT, "rows of 4 are not whole blocks of Q4_0"},
     {"alpha", 24, 16, 8, RN_EFORMAT, "offset 16 is no multiple of 32"},
@@ -507,6 +507,28 @@ static void files_are_described(void **state)
     rn_file_free(file);
 }
 
+/* Files with types that are not read can be listed all the same. */
+static void unread_types_are_described(void **state)
+{
+    (void)state;
+    size_t size;
+    char *victim = make_victim(&size);
+    char *gamma = memmem(victim, size, "gamma", 5);
+    gamma[5 + 20] = 6;
+    const char *path = put_bytes("other.gguf", victim, size);
+    rn_file *file = NULL;
+    rn_weights *w = NULL;
+    WORKS(rn_file_describe(&file, path, err));
+    rn_file_tensor t = rn_file_tensor_at(file, 1);
+    assert_string_equal(t.name, "gamma");
+    assert_string_equal(t.type, "Q5_0");
+    assert_int_equal(t.bytes, 22);
+    assert_int_equal(t.shape[1], 32);
+    rn_file_free(file);
+    FAILS(rn_weights_open(&w, path, err), RN_EUNSUPPORTED, "gamma has type Q5_0");
+    free(victim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -522,6 +544,7 @@ int main(void)
         cmocka_unit_test(cut_anywhere_it_is_refused),
         cmocka_unit_test(arrays_nest_only_so_deep),
         cmocka_unit_test(files_are_described),
+        cmocka_unit_test(unread_types_are_described),
     };
     return cmocka_run_group_tests(tests, scratch_open, scratch_close);
 }

@@ -81,7 +81,8 @@ rn_file_tensor rn_file_tensor_at(const rn_file *file, size_t index)
     const rn_tensor_view *view = file->gguf ? rn_gguf_at(file->gguf, index)
                                             : rn_safetensors_at(file->tensors, index);
     rn_file_tensor out = {.name = view->name,
-                          .type = rn_dtype_name(view->dtype),
+                          .type = file->gguf ? rn_gguf_type_at(file->gguf, index)
+                                             : rn_dtype_name(view->dtype),
                           .dims = view->dims,
                           .bytes = view->bytes};
     memcpy(out.shape, view->shape, sizeof out.shape);

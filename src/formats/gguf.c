@@ -5,7 +5,6 @@
 
 #include "core/arena.h"
 #include "core/file.h"
-#include "formats/dtype.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -24,6 +23,11 @@ typedef struct pair {
     rn_gguf_value value;
 } pair;
 
+typedef struct tensor {
+    rn_tensor_view view;
+    const rn_gguf_kind *kind;
+} tensor;
+
 struct rn_gguf {
     const char *path; /* of the caller, while opening */
     rn_map map;
@@ -32,8 +36,8 @@ struct rn_gguf {
     size_t pairs, count;
     pair *pair;
     const pair **by_key;
-    rn_tensor_view *views; /* by place in the file */
-    char **names;          /* of the tensors, in the order listed; owned */
+    tensor *tensors; /* by place in the file */
+    char **names;    /* of the tensors, in the order listed; owned */
 };
 
 bool rn_gguf_is(const char *path)
@@ -55,7 +59,7 @@ void rn_gguf_close(rn_gguf *f)
     for (size_t i = 0; f->names && i < f->count; i++) free(f->names[i]);
     free(f->pair);
     free(f->by_key);
-    free(f->views);
+    free(f->tensors);
     free(f->names);
     rn_map_close(&f->map);
     free(f);
@@ -95,9 +99,9 @@ static rn_status read_header(rn_gguf *f, rn_error *err)
                        f->path, counts[0], counts[1], f->map.size);
     f->pair = calloc((size_t)counts[1] + 1, sizeof *f->pair);
     f->by_key = calloc((size_t)counts[1] + 1, sizeof *f->by_key);
-    f->views = calloc((size_t)counts[0] + 1, sizeof *f->views);
+    f->tensors = calloc((size_t)counts[0] + 1, sizeof *f->tensors);
     f->names = calloc((size_t)counts[0] + 1, sizeof *f->names);
-    if (!f->pair || !f->by_key || !f->views || !f->names)
+    if (!f->pair || !f->by_key || !f->tensors || !f->names)
         return rn_fail_memory(err, f->path, f->map.size);
     f->count = (size_t)counts[0];
     f->pairs = (size_t)counts[1];
@@ -183,16 +187,6 @@ static rn_status read_alignment(rn_gguf *f, rn_error *err)
 
 /* ---- tensors ---- */
 
-/* Only names that messages may need. */
-static const char *name_of_type(uint32_t type)
-{
-    static const char *const names[] = {
-        [3] = "Q4_1",  [6] = "Q5_0",  [7] = "Q5_1",  [9] = "Q8_1",
-        [10] = "Q2_K", [11] = "Q3_K", [13] = "Q5_K", [15] = "Q8_K"};
-    const char *name = type < sizeof names / sizeof *names ? names[type] : NULL;
-    return name ? name : "unknown to this library";
-}
-
 /* The dimensions, turned round, and their product. */
 static rn_status read_shape(rn_gguf *f, rn_tensor_view *t, rn_error *err)
 {
@@ -222,35 +216,41 @@ static rn_status read_shape(rn_gguf *f, rn_tensor_view *t, rn_error *err)
     return RN_OK;
 }
 
-static rn_status read_type(rn_gguf *f, rn_tensor_view *t, rn_error *err)
+static rn_status read_type(rn_gguf *f, tensor *t, rn_error *err)
 {
     uint32_t type;
-    uint64_t row = t->shape[t->dims - 1], bytes;
+    rn_tensor_view *v = &t->view;
+    uint64_t row = v->shape[v->dims - 1];
     if (!rn_gguf_take(&f->at, &type, sizeof type))
-        return rn_fail(err, RN_EFORMAT, "%s: tensor %s: cut off", f->path, t->name);
-    if (!rn_gguf_tensor_dtype(type, &t->dtype))
+        return rn_fail(err, RN_EFORMAT, "%s: tensor %s: cut off", f->path, v->name);
+    t->kind = rn_gguf_kind_find(type);
+    if (!t->kind)
         return rn_fail(err, RN_EUNSUPPORTED,
-                       "%s: tensor %s has type %" PRIu32 " (%s), which is not supported",
-                       f->path, t->name, type, name_of_type(type));
-    if (rn_dtype_is_blocks(t->dtype) && !rn_dtype_bytes(t->dtype, row, &bytes))
+                       "%s: tensor %s has type %" PRIu32 ", which is not known", f->path,
+                       v->name, type);
+    if (row % t->kind->block)
         return rn_fail(err, RN_EFORMAT,
                        "%s: tensor %s: rows of %" PRIu64 " are not whole blocks of %s",
-                       f->path, t->name, row, rn_dtype_name(t->dtype));
-    if (!rn_dtype_bytes(t->dtype, t->count, &t->bytes))
+                       f->path, v->name, row, t->kind->name);
+    if (__builtin_mul_overflow(v->count / t->kind->block, t->kind->bytes, &v->bytes))
         return rn_fail(err, RN_EFORMAT, "%s: tensor %s: its size overflows", f->path,
-                       t->name);
+                       v->name);
+    v->dtype = t->kind->dtype;
+    if (rn_gguf_kind_is_read(t->kind)) return RN_OK;
+    v->dtype = RN_DTYPE_U8;
+    v->count = 0;
     return RN_OK;
 }
 
 /* One entry of the list; its place is checked when the list has ended. */
 static rn_status read_tensor(rn_gguf *f, size_t index, uint64_t *offset, rn_error *err)
 {
-    rn_tensor_view *t = &f->views[index];
+    rn_tensor_view *t = &f->tensors[index].view;
     rn_status st = read_name(f, "tensor", index, RN_GGUF_MAX_NAME, &f->names[index], err);
     if (st) return st;
     t->name = f->names[index];
     st = read_shape(f, t, err);
-    if (!st) st = read_type(f, t, err);
+    if (!st) st = read_type(f, &f->tensors[index], err);
     if (st) return st;
     if (!rn_gguf_take(&f->at, offset, sizeof *offset))
         return rn_fail(err, RN_EFORMAT, "%s: tensor %s: cut off", f->path, t->name);
@@ -283,7 +283,7 @@ static rn_status place_tensors(rn_gguf *f, const uint64_t *offsets, rn_error *er
     begin -= begin % f->alignment;
     rn_status st = RN_OK;
     for (size_t i = 0; i < f->count && !st; i++)
-        st = place_tensor(f, &f->views[i], begin, offsets[i], err);
+        st = place_tensor(f, &f->tensors[i].view, begin, offsets[i], err);
     return st;
 }
 
@@ -300,27 +300,28 @@ static rn_status read_tensors(rn_gguf *f, rn_error *err)
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(((const rn_tensor_view *)a)->name, ((const rn_tensor_view *)b)->name);
+    return strcmp(((const tensor *)a)->view.name, ((const tensor *)b)->view.name);
 }
 
 static int by_place(const void *a, const void *b)
 {
-    const unsigned char *p = ((const rn_tensor_view *)a)->data;
-    const unsigned char *q = ((const rn_tensor_view *)b)->data;
+    const unsigned char *p = ((const tensor *)a)->view.data;
+    const unsigned char *q = ((const tensor *)b)->view.data;
     return (p > q) - (p < q);
 }
 
-/* No name twice, no byte in two tensors; leaves the views by place. */
+/* No name twice, no byte in two tensors; leaves them by place. */
 static rn_status check_tensors(rn_gguf *f, rn_error *err)
 {
-    qsort(f->views, f->count, sizeof *f->views, by_name);
+    qsort(f->tensors, f->count, sizeof *f->tensors, by_name);
     for (size_t i = 1; i < f->count; i++)
-        if (!strcmp(f->views[i - 1].name, f->views[i].name))
+        if (!strcmp(f->tensors[i - 1].view.name, f->tensors[i].view.name))
             return rn_fail(err, RN_EFORMAT, "%s: tensor %s is there twice", f->path,
-                           f->views[i].name);
-    qsort(f->views, f->count, sizeof *f->views, by_place);
+                           f->tensors[i].view.name);
+    qsort(f->tensors, f->count, sizeof *f->tensors, by_place);
     for (size_t i = 1; i < f->count; i++) {
-        const rn_tensor_view *a = &f->views[i - 1], *b = &f->views[i];
+        const rn_tensor_view *a = &f->tensors[i - 1].view;
+        const rn_tensor_view *b = &f->tensors[i].view;
         if ((uint64_t)((const unsigned char *)b->data - (const unsigned char *)a->data) <
             a->bytes)
             return rn_fail(err, RN_EFORMAT, "%s: tensors %s and %s overlap", f->path,
@@ -354,7 +355,22 @@ size_t rn_gguf_count(const rn_gguf *f)
 
 const rn_tensor_view *rn_gguf_at(const rn_gguf *f, size_t index)
 {
-    return &f->views[index];
+    return &f->tensors[index].view;
+}
+
+const char *rn_gguf_type_at(const rn_gguf *f, size_t index)
+{
+    return f->tensors[index].kind->name;
+}
+
+rn_status rn_gguf_check_types(const rn_gguf *f, const char *path, rn_error *err)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (!rn_gguf_kind_is_read(f->tensors[i].kind))
+            return rn_fail(err, RN_EUNSUPPORTED,
+                           "%s: tensor %s has type %s, which is not read", path,
+                           f->tensors[i].view.name, f->tensors[i].kind->name);
+    return RN_OK;
 }
 
 bool rn_gguf_pair_at(const rn_gguf *f, size_t index, const char **key,

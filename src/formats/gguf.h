@@ -18,18 +18,36 @@
 #define RN_GGUF_MAX_DIMS  4
 #define RN_GGUF_ALIGNMENT 32 /* unless general.alignment says otherwise */
 
+/* A type of tensors by the number that files have: blocks of so many numbers in so many
+   bytes. */
+typedef struct rn_gguf_kind {
+    uint32_t type;
+    const char *name;
+    uint32_t block, bytes;
+    rn_dtype dtype; /* of those that the library reads */
+} rn_gguf_kind;
+const rn_gguf_kind *rn_gguf_kind_find(uint32_t type); /* NULL: there is none */
+const rn_gguf_kind *rn_gguf_kind_of(rn_dtype dtype);  /* NULL: the format lacks it */
+bool rn_gguf_kind_is_read(const rn_gguf_kind *kind);
+
 typedef struct rn_gguf rn_gguf;
 
 /* Whether `path` is a file that calls itself GGUF: by its first bytes, or its name. */
 bool rn_gguf_is(const char *path);
 
-/* RN_EFORMAT, or RN_EUNSUPPORTED for another version, byte order or type of tensors. */
+/* RN_EFORMAT, or RN_EUNSUPPORTED for another version, byte order, or a type of tensors
+   that nobody knows. */
 rn_status rn_gguf_open(rn_gguf **out, const char *path, rn_error *err);
 void rn_gguf_close(rn_gguf *f);
 
-/* Tensors by place in the file. */
+/* Tensors by place in the file. Of types that the library does not read only name, shape,
+   bytes and the type's name can be told: count is 0 and dtype U8. */
 size_t rn_gguf_count(const rn_gguf *f);
 const rn_tensor_view *rn_gguf_at(const rn_gguf *f, size_t index);
+const char *rn_gguf_type_at(const rn_gguf *f, size_t index);
+
+/* RN_EUNSUPPORTED, naming tensor and type, unless all tensors can be read. */
+rn_status rn_gguf_check_types(const rn_gguf *f, const char *path, rn_error *err);
 
 /* Metadata in the file's order; false past the end. */
 bool rn_gguf_pair_at(const rn_gguf *f, size_t index, const char **key,
@@ -84,10 +102,5 @@ rn_status rn_gguf_writer_put(rn_gguf_writer *w, const void *bytes, size_t count,
                              rn_error *err);
 rn_status rn_gguf_writer_commit(rn_gguf_writer *w, rn_error *err); /* frees w */
 void rn_gguf_writer_abandon(rn_gguf_writer *w);                    /* NULL is allowed */
-
-/* The number by which files call a type, and back; false: the format, or the library,
-   does not have it. */
-bool rn_gguf_tensor_type(rn_dtype dtype, uint32_t *type);
-bool rn_gguf_tensor_dtype(uint32_t type, rn_dtype *dtype);
 
 #endif

@@ -13,36 +13,6 @@
 #define VERSION  3
 #define MAX_NAME (RN_GGUF_MAX_NAME - 1) /* readers keep a 0 in those 64 bytes */
 
-static const struct {
-    uint32_t type;
-    rn_dtype dtype;
-} types[] = {
-    {0, RN_DTYPE_F32},   {1, RN_DTYPE_F16},   {2, RN_DTYPE_Q4_0}, {8, RN_DTYPE_Q8_0},
-    {12, RN_DTYPE_Q4_K}, {14, RN_DTYPE_Q6_K}, {24, RN_DTYPE_I8},  {25, RN_DTYPE_I16},
-    {26, RN_DTYPE_I32},  {27, RN_DTYPE_I64},  {28, RN_DTYPE_F64}, {30, RN_DTYPE_BF16},
-};
-#define TYPES (sizeof types / sizeof types[0])
-
-bool rn_gguf_tensor_type(rn_dtype dtype, uint32_t *type)
-{
-    for (size_t i = 0; i < TYPES; i++) {
-        if (types[i].dtype != dtype) continue;
-        *type = types[i].type;
-        return true;
-    }
-    return false;
-}
-
-bool rn_gguf_tensor_dtype(uint32_t type, rn_dtype *dtype)
-{
-    for (size_t i = 0; i < TYPES; i++) {
-        if (types[i].type != type) continue;
-        *dtype = types[i].dtype;
-        return true;
-    }
-    return false;
-}
-
 /* ---- bytes under construction ---- */
 
 void rn_gguf_meta_free(rn_gguf_meta *m)
@@ -217,19 +187,19 @@ static rn_status measure(const rn_tensor_view *t, uint64_t *bytes, const char *p
 static rn_status add_info(rn_gguf_meta *list, const rn_tensor_view *t, uint64_t bytes,
                           uint64_t *end, const char *path, rn_error *err)
 {
-    uint32_t type;
+    const rn_gguf_kind *kind = rn_gguf_kind_of(t->dtype);
     size_t length = strlen(t->name);
     if (length == 0 || length > MAX_NAME)
         return rn_fail(err, RN_EUNSUPPORTED,
                        "%s: tensor %s: a name has 1 to %d bytes in GGUF", path, t->name,
                        MAX_NAME);
-    if (!rn_gguf_tensor_type(t->dtype, &type))
+    if (!kind)
         return rn_fail(err, RN_EUNSUPPORTED, "%s: tensor %s is %s, which GGUF lacks",
                        path, t->name, rn_dtype_name(t->dtype));
     put_string(list, t->name, length);
     put_u32(list, (uint32_t)t->dims);
     for (int i = t->dims; i-- > 0;) put(list, &t->shape[i], sizeof t->shape[i]);
-    put_u32(list, type);
+    put_u32(list, kind->type);
     put(list, end, sizeof *end);
     if (__builtin_add_overflow(*end, bytes + padding(bytes), end) || *end > INT64_MAX)
         return rn_fail(err, RN_EINVAL, "%s: the size of all tensors overflows", path);

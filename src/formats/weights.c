@@ -182,6 +182,7 @@ rn_status rn_weights_open(rn_weights **out, const char *path, rn_error *err)
         st = open_folder(w, path, err);
     } else if (rn_gguf_is(path)) {
         st = rn_gguf_open(&w->gguf, path, err);
+        if (!st) st = rn_gguf_check_types(w->gguf, path, err);
         if (!st) w->count = rn_gguf_count(w->gguf);
     } else {
         st = reserve(w, 1, path, err);
