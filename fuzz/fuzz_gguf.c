@@ -15,7 +15,8 @@ static size_t walk(const rn_gguf_value *v, int depth)
 {
     rn_gguf_value item;
     size_t at = 0, count = 0;
-    while (rn_gguf_next(v, &at, &item)) count += 1 + (depth < 8 ? walk(&item, depth + 1) : 0);
+    while (rn_gguf_next(v, &at, &item))
+        count += 1 + (depth < 8 ? walk(&item, depth + 1) : 0);
     return count;
 }
 
@@ -59,8 +60,8 @@ static void open_all(const char *path)
     if (rn_checkpoint_open(&c, path, &err)) return;
     rn_checkpoint_take(c, "layers.0.mixer.g.weight");
     rn_checkpoint_unused(c);
-    rn_gguf_put_config(&meta, rn_checkpoint_config(c), rn_checkpoint_stored_config(c), path,
-                       &err);
+    rn_gguf_put_config(&meta, rn_checkpoint_config(c), rn_checkpoint_stored_config(c),
+                       path, &err);
     rn_gguf_put_files(&meta, path, 256, &err);
     rn_gguf_meta_free(&meta);
     rn_checkpoint_close(c);

@@ -244,62 +244,57 @@ static rn_status try_write(const rn_tensor_view *views, size_t count, const void
     return st;
 }
 
+/* What files cannot hold, and what is not all put. */
+static const char long_name[] =
+    "0123456789012345678901234567890123456789012345678901234567890123";
+static const struct {
+    rn_tensor_view views[2];
+    size_t count, size;
+    rn_status status;
+    const char *words;
+} unwritable[] = {
+    {{{.name = "", .dims = 1, .shape = {4}}}, 1, 16, RN_EUNSUPPORTED, "1 to 63 bytes"},
+    {{{.name = long_name, .dims = 1, .shape = {4}}}, 1, 16, RN_EUNSUPPORTED, "1 to 63"},
+    {{{.name = "a", .dims = 5, .shape = {1, 1, 1, 1, 1}}},
+     1,
+     4,
+     RN_EUNSUPPORTED,
+     "5 dimensions"},
+    {{{.name = "a", .dims = 0}}, 1, 4, RN_EUNSUPPORTED, "0 dimensions"},
+    {{{.name = "a", .dims = 1, .shape = {0}}}, 1, 0, RN_EUNSUPPORTED, "empty"},
+    {{{.name = "a", .dtype = RN_DTYPE_BOOL, .dims = 1, .shape = {4}}},
+     1,
+     4,
+     RN_EUNSUPPORTED,
+     "BOOL, which GGUF lacks"},
+    {{{.name = "a", .dtype = RN_DTYPE_Q8_0, .dims = 2, .shape = {32, 2}}},
+     1,
+     4,
+     RN_EINVAL,
+     "not whole blocks"},
+    {{{.name = "a", .dims = 2, .shape = {1ull << 40, 1ull << 40}}},
+     1,
+     4,
+     RN_EUNSUPPORTED,
+     "overflows"},
+    {{{.name = "a", .dims = 1, .shape = {1ull << 61}}}, 1, 4, RN_EINVAL, "overflows"},
+    {{{.name = "a", .dims = 1, .shape = {1}}, {.name = "a", .dims = 1, .shape = {1}}},
+     2,
+     8,
+     RN_EINVAL,
+     "'a' is there twice"},
+    {{{.name = "a", .dims = 1, .shape = {4}}}, 1, 12, RN_EINVAL, "missing"},
+    {{{.name = "a", .dims = 1, .shape = {4}}}, 1, 20, RN_EINVAL, "4 bytes more"},
+};
+
 static void the_writer_refuses(void **state)
 {
     (void)state;
-    static const char long_name[] =
-        "0123456789012345678901234567890123456789012345678901234567890123";
     static const unsigned char bytes[64];
-    static const struct {
-        rn_tensor_view views[2];
-        size_t count, size;
-        rn_status status;
-        const char *words;
-    } rows[] = {
-        {{{.name = "", .dims = 1, .shape = {4}}},
-         1,
-         16,
-         RN_EUNSUPPORTED,
-         "1 to 63 bytes"},
-        {{{.name = long_name, .dims = 1, .shape = {4}}},
-         1,
-         16,
-         RN_EUNSUPPORTED,
-         "1 to 63"},
-        {{{.name = "a", .dims = 5, .shape = {1, 1, 1, 1, 1}}},
-         1,
-         4,
-         RN_EUNSUPPORTED,
-         "5 dimensions"},
-        {{{.name = "a", .dims = 0}}, 1, 4, RN_EUNSUPPORTED, "0 dimensions"},
-        {{{.name = "a", .dims = 1, .shape = {0}}}, 1, 0, RN_EUNSUPPORTED, "empty"},
-        {{{.name = "a", .dtype = RN_DTYPE_BOOL, .dims = 1, .shape = {4}}},
-         1,
-         4,
-         RN_EUNSUPPORTED,
-         "BOOL, which GGUF lacks"},
-        {{{.name = "a", .dtype = RN_DTYPE_Q8_0, .dims = 2, .shape = {32, 2}}},
-         1,
-         4,
-         RN_EINVAL,
-         "not whole blocks"},
-        {{{.name = "a", .dims = 2, .shape = {1ull << 40, 1ull << 40}}},
-         1,
-         4,
-         RN_EUNSUPPORTED,
-         "overflows"},
-        {{{.name = "a", .dims = 1, .shape = {1ull << 61}}}, 1, 4, RN_EINVAL, "overflows"},
-        {{{.name = "a", .dims = 1, .shape = {1}}, {.name = "a", .dims = 1, .shape = {1}}},
-         2,
-         8,
-         RN_EINVAL,
-         "'a' is there twice"},
-        {{{.name = "a", .dims = 1, .shape = {4}}}, 1, 12, RN_EINVAL, "missing"},
-        {{{.name = "a", .dims = 1, .shape = {4}}}, 1, 20, RN_EINVAL, "4 bytes more"},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        FAILS(try_write(rows[i].views, rows[i].count, bytes, rows[i].size, err),
-              rows[i].status, rows[i].words);
+    for (size_t i = 0; i < sizeof unwritable / sizeof unwritable[0]; i++) {
+        FAILS(try_write(unwritable[i].views, unwritable[i].count, bytes,
+                        unwritable[i].size, err),
+              unwritable[i].status, unwritable[i].words);
         assert_false(rn_path_exists(in_scratch("refused.gguf")));
     }
 }

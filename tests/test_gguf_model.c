@@ -281,94 +281,87 @@ ADD(own_none, rn_gguf_put_text(m, "retnet.config.rotary", "none", 4))
 ADD(angles, double a[8] = {0};
     rn_gguf_put_array(m, "retnet.config.angles", RN_GGUF_F64, a, 8))
 
+/* What each change makes of the file, with the words of both sides. */
+static const struct {
+    change change;
+    rn_status status;
+    const char *words[2];
+} contradictions[] = {
+    {{"general.architecture", NULL, NULL},
+     RN_EFORMAT,
+     {"general.architecture", "missing"}},
+    {{"general.architecture", NULL, llama}, RN_EUNSUPPORTED, {"\"llama\"", "\"retnet\""}},
+    {{"general.architecture", NULL, no_text},
+     RN_EFORMAT,
+     {"general.architecture", "string"}},
+    {{"general.architecture", NULL, nul_text},
+     RN_EFORMAT,
+     {"general.architecture", "UTF-8"}},
+    {{"general.architecture", NULL, bad_text},
+     RN_EFORMAT,
+     {"general.architecture", "UTF-8"}},
+    {{"retnet.embedding_length", NULL, NULL},
+     RN_EFORMAT,
+     {"embedding_length", "missing"}},
+    {{"retnet.embedding_length", NULL, wider},
+     RN_EFORMAT,
+     {"token_embd.weight", "embedding_length 48"}},
+    {{"retnet.embedding_length", NULL, width_text},
+     RN_EFORMAT,
+     {"embedding_length", "whole"}},
+    {{"retnet.embedding_length", NULL, width_zero},
+     RN_EFORMAT,
+     {"embedding_length is 0", ""}},
+    {{"retnet.embedding_length", NULL, width_huge},
+     RN_EFORMAT,
+     {"embedding_length", "whole"}},
+    {{"retnet.block_count", NULL, two_layers},
+     RN_EFORMAT,
+     {"blk.1.attn_norm.weight", "block_count 2"}},
+    {{"retnet.block_count", NULL, many_layers}, RN_EFORMAT, {"layers", "2e+09"}},
+    {{"retnet.attention.head_count", NULL, NULL}, RN_EFORMAT, {"head_count", "missing"}},
+    {{"retnet.vocab_size", NULL, vocab},
+     RN_EFORMAT,
+     {"token_embd.weight", "vocab_size 25"}},
+    {{NULL, NULL, own_width},
+     RN_EFORMAT,
+     {"embedding_length is 32", "config.width is 64"}},
+    {{NULL, NULL, own_eps}, RN_EFORMAT, {"rms_epsilon", "config.norm_eps"}},
+    {{NULL, NULL, head_eps}, RN_EFORMAT, {"rms_epsilon", "group_norm_epsilon"}},
+    {{"retnet.attention.layer_norm_rms_epsilon", NULL, eps_nan},
+     RN_EFORMAT,
+     {"rms_epsilon", "not finite"}},
+    {{NULL, NULL, own_unknown}, RN_EFORMAT, {"colour", ""}},
+    {{NULL, NULL, own_wrong}, RN_EFORMAT, {"rotary", "sideways"}},
+    {{NULL, NULL, own_decays}, RN_EFORMAT, {"retention.decay", "config.decays"}},
+    {{"retnet.retention.decay", NULL, three},
+     RN_EFORMAT,
+     {"decay has 3", "head_count is 2"}},
+    {{"retnet.retention.decay", NULL, above_one},
+     RN_EFORMAT,
+     {"entry 1 is 1.5", "decay"}},
+    {{"retnet.retention.decay", NULL, not_finite}, RN_EFORMAT, {"decay", "not finite"}},
+    {{"retnet.retention.decay", NULL, no_list}, RN_EFORMAT, {"decay", "list"}},
+    {{NULL, NULL, tied}, RN_EFORMAT, {"token_embd.weight", "output.weight"}},
+    {{NULL, NULL, no_gate}, RN_EFORMAT, {"attn_g.weight", "config.output_gate false"}},
+    {{NULL, "blk.0.attn_k.weight", NULL}, RN_EFORMAT, {"blk.0.attn_k.weight", "missing"}},
+    {{"retnet.rope.dimension_count", NULL, partly},
+     RN_EUNSUPPORTED,
+     {"dimension_count is 8", "key_length is 16"}},
+    {{NULL, NULL, own_none}, RN_EFORMAT, {"dimension_count is 16", "rotary is none"}},
+    {{NULL, NULL, angles}, RN_EFORMAT, {"freq_base is 10000", "config.angles"}},
+};
+
 static void contradictions_name_both(void **state)
 {
     (void)state;
-    static const struct {
-        change change;
-        rn_status status;
-        const char *words[2];
-    } rows[] = {
-        {{"general.architecture", NULL, NULL},
-         RN_EFORMAT,
-         {"general.architecture", "missing"}},
-        {{"general.architecture", NULL, llama},
-         RN_EUNSUPPORTED,
-         {"\"llama\"", "\"retnet\""}},
-        {{"general.architecture", NULL, no_text},
-         RN_EFORMAT,
-         {"general.architecture", "string"}},
-        {{"general.architecture", NULL, nul_text},
-         RN_EFORMAT,
-         {"general.architecture", "UTF-8"}},
-        {{"general.architecture", NULL, bad_text},
-         RN_EFORMAT,
-         {"general.architecture", "UTF-8"}},
-        {{"retnet.embedding_length", NULL, NULL},
-         RN_EFORMAT,
-         {"embedding_length", "missing"}},
-        {{"retnet.embedding_length", NULL, wider},
-         RN_EFORMAT,
-         {"token_embd.weight", "embedding_length 48"}},
-        {{"retnet.embedding_length", NULL, width_text},
-         RN_EFORMAT,
-         {"embedding_length", "whole"}},
-        {{"retnet.embedding_length", NULL, width_zero},
-         RN_EFORMAT,
-         {"embedding_length is 0", ""}},
-        {{"retnet.embedding_length", NULL, width_huge},
-         RN_EFORMAT,
-         {"embedding_length", "whole"}},
-        {{"retnet.block_count", NULL, two_layers},
-         RN_EFORMAT,
-         {"blk.1.attn_norm.weight", "block_count 2"}},
-        {{"retnet.block_count", NULL, many_layers}, RN_EFORMAT, {"layers", "2e+09"}},
-        {{"retnet.attention.head_count", NULL, NULL},
-         RN_EFORMAT,
-         {"head_count", "missing"}},
-        {{"retnet.vocab_size", NULL, vocab},
-         RN_EFORMAT,
-         {"token_embd.weight", "vocab_size 25"}},
-        {{NULL, NULL, own_width},
-         RN_EFORMAT,
-         {"embedding_length is 32", "config.width is 64"}},
-        {{NULL, NULL, own_eps}, RN_EFORMAT, {"rms_epsilon", "config.norm_eps"}},
-        {{NULL, NULL, head_eps}, RN_EFORMAT, {"rms_epsilon", "group_norm_epsilon"}},
-        {{"retnet.attention.layer_norm_rms_epsilon", NULL, eps_nan},
-         RN_EFORMAT,
-         {"rms_epsilon", "not finite"}},
-        {{NULL, NULL, own_unknown}, RN_EFORMAT, {"colour", ""}},
-        {{NULL, NULL, own_wrong}, RN_EFORMAT, {"rotary", "sideways"}},
-        {{NULL, NULL, own_decays}, RN_EFORMAT, {"retention.decay", "config.decays"}},
-        {{"retnet.retention.decay", NULL, three},
-         RN_EFORMAT,
-         {"decay has 3", "head_count is 2"}},
-        {{"retnet.retention.decay", NULL, above_one},
-         RN_EFORMAT,
-         {"entry 1 is 1.5", "decay"}},
-        {{"retnet.retention.decay", NULL, not_finite},
-         RN_EFORMAT,
-         {"decay", "not finite"}},
-        {{"retnet.retention.decay", NULL, no_list}, RN_EFORMAT, {"decay", "list"}},
-        {{NULL, NULL, tied}, RN_EFORMAT, {"token_embd.weight", "output.weight"}},
-        {{NULL, NULL, no_gate},
-         RN_EFORMAT,
-         {"attn_g.weight", "config.output_gate false"}},
-        {{NULL, "blk.0.attn_k.weight", NULL},
-         RN_EFORMAT,
-         {"blk.0.attn_k.weight", "missing"}},
-        {{"retnet.rope.dimension_count", NULL, partly},
-         RN_EUNSUPPORTED,
-         {"dimension_count is 8", "key_length is 16"}},
-        {{NULL, NULL, own_none}, RN_EFORMAT, {"dimension_count is 16", "rotary is none"}},
-        {{NULL, NULL, angles}, RN_EFORMAT, {"freq_base is 10000", "config.angles"}},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < sizeof contradictions / sizeof contradictions[0]; i++) {
         rn_model *m = NULL;
         rn_error err = {RN_OK, ""};
-        rn_status st = rn_model_open(&m, exec, write_changed(&rows[i].change), &err);
-        check_failure(st, rows[i].status, &err, rows[i].words[0]);
-        check_failure(st, rows[i].status, &err, rows[i].words[1]);
+        rn_status st =
+            rn_model_open(&m, exec, write_changed(&contradictions[i].change), &err);
+        check_failure(st, contradictions[i].status, &err, contradictions[i].words[0]);
+        check_failure(st, contradictions[i].status, &err, contradictions[i].words[1]);
     }
 }
 
