@@ -267,6 +267,10 @@ static void a_file_beside_its_config_is_enough(void **state)
     WORKS(rn_checkpoint_open(&c, TIED "/model.safetensors", err));
     take_all(c, &folders[0]);
     rn_checkpoint_close(c);
+    WORKS(rn_checkpoint_open(
+        &c, RN_GOLDEN "/torchscale-sharded/model.safetensors.index.json", err));
+    take_all(c, &folders[1]);
+    rn_checkpoint_close(c);
 }
 
 static void native_checkpoints_are_handed_on(void **state)

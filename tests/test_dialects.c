@@ -421,6 +421,42 @@ static void names_of_other_writers(void **state)
     assert_true(loss_at(path, RN_FORM_RECURRENT) == want);
 }
 
+/* Gives all tensors of a copied folder a prefix, but for the output projection, which is
+   named `output`. */
+static void add_prefix(const char *name, const char *prefix, const char *output)
+{
+    static char names[96][128];
+    char file[256];
+    rn_safetensors *f;
+    rn_tensor_view views[96];
+    snprintf(file, sizeof file, "%s/model.safetensors", name);
+    WORKS(rn_safetensors_open(&f, in_scratch(file), err));
+    size_t n = rn_safetensors_count(f);
+    assert_true(n <= COUNT(views));
+    for (size_t i = 0; i < n; i++) {
+        views[i] = *rn_safetensors_at(f, i);
+        bool is_output = !strcmp(views[i].name, "output_projection.weight");
+        if (is_output) snprintf(names[i], sizeof names[i], "%s", output);
+        else snprintf(names[i], sizeof names[i], "%s%s", prefix, views[i].name);
+        views[i].name = names[i];
+    }
+    WORKS(rn_safetensors_write(in_scratch(file), views, n, NULL, err));
+    rn_safetensors_close(f);
+}
+
+static void prefixes(void **state)
+{
+    (void)state;
+    double want = loss_at(LEGACY, RN_FORM_PARALLEL);
+    const char *path = copy_golden(LEGACY, "prefix");
+    add_prefix("prefix", "decoder.", "decoder.output_projection.weight");
+    assert_true(loss_at(path, RN_FORM_PARALLEL) == want);
+    path = copy_golden(LEGACY, "prefix");
+    add_prefix("prefix", "model.", "lm_head.weight");
+    change_config("prefix", "model_type", "\"retnet\"");
+    assert_true(loss_at(path, RN_FORM_PARALLEL) == want);
+}
+
 static void unknown_keys_warn(void **state)
 {
     (void)state;
@@ -567,6 +603,7 @@ int main(void)
         cmocka_unit_test(missing_parts_are_named),
         cmocka_unit_test(tied_names),
         cmocka_unit_test(names_of_other_writers),
+        cmocka_unit_test(prefixes),
         cmocka_unit_test(unknown_keys_warn),
         cmocka_unit_test(the_padding_row_does_not_learn),
         cmocka_unit_test(a_feed_forward_of_its_own_kind),

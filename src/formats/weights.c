@@ -153,6 +153,23 @@ static rn_status open_folder(rn_weights *w, const char *folder, rn_error *err)
     return st;
 }
 
+/* Whether a path ends in the index's name; *folder is then where it lies, to be freed, or
+   NULL when memory is short. */
+static bool is_index(const char *path, char **folder)
+{
+    const char *slash = strrchr(path, '/');
+    if (strcmp(slash ? slash + 1 : path, INDEX) != 0) return false;
+    *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    return true;
+}
+
+static rn_status open_named_index(rn_weights *w, const char *folder, const char *path,
+                                  rn_error *err)
+{
+    if (!folder) return rn_fail_memory(err, path, strlen(path));
+    return open_index(w, folder, path, err);
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp((*(const rn_tensor_view *const *)a)->name,
@@ -177,6 +194,7 @@ rn_status rn_weights_open(rn_weights **out, const char *path, rn_error *err)
 {
     rn_weights *w = calloc(1, sizeof *w);
     if (!w) return rn_fail_memory(err, path, sizeof *w);
+    char *folder = NULL;
     rn_status st;
     if (rn_path_is_folder(path)) {
         st = open_folder(w, path, err);
@@ -184,6 +202,9 @@ rn_status rn_weights_open(rn_weights **out, const char *path, rn_error *err)
         st = rn_gguf_open(&w->gguf, path, err);
         if (!st) st = rn_gguf_check_types(w->gguf, path, err);
         if (!st) w->count = rn_gguf_count(w->gguf);
+    } else if (is_index(path, &folder)) {
+        st = open_named_index(w, folder, path, err);
+        free(folder);
     } else {
         st = reserve(w, 1, path, err);
         if (!st) st = add_file(w, NULL, path, err);
