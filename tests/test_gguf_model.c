@@ -4,6 +4,8 @@
 #define _XOPEN_SOURCE 700
 #include "gguf_fixture.h"
 
+#include "child.h"
+
 #include "formats/checkpoint.h"
 #include "retnet/eval.h"
 #include "retnet/quantize.h"
@@ -438,6 +440,57 @@ static void an_existing_file_is_kept(void **state)
           RN_ENOTFOUND, "does not exist");
 }
 
+/* ---- the program ---- */
+
+static double loss_of(const char *model)
+{
+    child c = RUN("eval", model, "--ids", put_text("ids.json", "[[1, 7, 3, 9, 2, 11]]"),
+                  "--json", "-q");
+    check_done(&c);
+    json_t *o = child_json(&c);
+    double loss = json_number(o, "loss");
+    json_decref(o);
+    child_free(&c);
+    return loss;
+}
+
+static void the_program_takes_gguf_files(void **state)
+{
+    (void)state;
+    const char *gguf = in_scratch("program.gguf");
+    make_model(CONFIG, in_scratch("program"));
+    child c = RUN("convert", in_scratch("program"), gguf, "--to", "gguf", "--json", "-q");
+    check_done(&c);
+    json_t *o = child_json(&c);
+    assert_int_equal(json_number(o, "lossy"), 0);
+    json_decref(o);
+    child_free(&c);
+    assert_true(loss_of(gguf) == loss_of(in_scratch("program")));
+
+    c = RUN("info", gguf, "--json");
+    check_done(&c);
+    o = child_json(&c);
+    assert_string_equal(json_string_value(json_object_get(o, "dialect")), "gguf");
+    json_decref(o);
+    child_free(&c);
+
+    c = RUN("generate", gguf, "--prompt", "ab", "--tokens", "5", "--greedy", "-q");
+    child d = RUN("generate", in_scratch("program"), "--prompt", "ab", "--tokens", "5",
+                  "--greedy", "-q");
+    assert_int_equal(c.code, 0);
+    assert_string_equal(c.out, d.out);
+    child_free(&c);
+    child_free(&d);
+
+    c = RUN("info", write_changed(&(change){"general.architecture", NULL, llama}));
+    assert_int_equal(c.code, 0); /* listed, though no model */
+    assert_non_null(strstr(c.out, "retnet.retention.decay = [0.96875, 0.984375]"));
+    child_free(&c);
+    c = RUN("eval", put_text("cut.gguf", "GGUF\3"), "--ids", in_scratch("ids.json"));
+    check_refused(&c, 1, "cut.gguf: cut off in its header");
+    child_free(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -450,6 +503,7 @@ int main(void)
         cmocka_unit_test(what_is_left_open_is_filled_in),
         cmocka_unit_test(a_config_alone_is_read),
         cmocka_unit_test(an_existing_file_is_kept),
+        cmocka_unit_test(the_program_takes_gguf_files),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
