@@ -1,7 +1,7 @@
 /*
  * retnet info: what a model's config decides (sizes, cost of a token, memory horizon of
- * each head), its tensors, the presets; and the tensors of a safetensors file that is no
- * model.
+ * each head), its tensors, the presets; and the tensors of a safetensors or GGUF file
+ * that is no model.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "commands.h"
@@ -291,8 +291,10 @@ const cli_command cli_info = {
         "Tells what the config of a model decides: parameters, bytes of weights, bytes "
         "of "
         "state and floating-point operations for one token, and how soon each head "
-        "forgets. MODEL is a folder or a safetensors file with config.json beside it.\n\n"
-        "A safetensors FILE that makes no model is listed with its tensors and metadata.",
+        "forgets. MODEL is a folder, a safetensors file with config.json beside it, or a "
+        "GGUF file.\n\n"
+        "A safetensors or GGUF FILE that makes no model is listed with its tensors and "
+        "metadata.",
     .groups = groups,
     .examples = {"retnet info model --tensors", "All about a trained model.",
                  "retnet info --preset 6.7b",

@@ -1,4 +1,4 @@
-/* What a safetensors file holds, whether it makes a model or not. */
+/* What a safetensors or GGUF file holds, whether it makes a model or not. */
 #ifndef RETNET_FILE_H
 #define RETNET_FILE_H
 
@@ -24,20 +24,22 @@ typedef struct rn_file_tensor {
 } rn_file_tensor;
 
 /** Reads and checks the file's header; its numbers are not touched. RN_ENOTFOUND,
-   RN_EFORMAT for what is no safetensors file or a damaged one. */
+   RN_EFORMAT for what is no such file or a damaged one, RN_EUNSUPPORTED for a GGUF file
+   of another version. Tensors of types that the library does not read are told too. */
 rn_status rn_file_describe(rn_file **out, const char *path, rn_error *err);
 
 /** Frees it; NULL is allowed. */
 void rn_file_free(rn_file *file);
 
-/** "safetensors". Static storage. */
+/** "safetensors" or "gguf". Static storage. */
 const char *rn_file_format(const rn_file *file);
 
 /** The tensors, in the order in which they lie in the file. */
 size_t rn_file_tensor_count(const rn_file *file);
 rn_file_tensor rn_file_tensor_at(const rn_file *file, size_t index);
 
-/** Pair `index` of the file's metadata, owned by the file; false past the end. */
+/** Pair `index` of the file's metadata, owned by the file; false past the end. Values of
+   GGUF are told in text, long ones shortly. */
 bool rn_file_metadata_at(const rn_file *file, size_t index, const char **key,
                          const char **value);
 

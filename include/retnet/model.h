@@ -46,9 +46,9 @@ typedef struct rn_model_tensor {
 } rn_model_tensor;
 
 /**
- * Opens a checkpoint folder (or its safetensors file). RN_ENOTFOUND, RN_EFORMAT when a
- * tensor is missing, has another shape or a value that its config contradicts; the
- * message names both.
+ * Opens a checkpoint folder (or its safetensors file), or a GGUF file. RN_ENOTFOUND,
+ * RN_EFORMAT when a tensor is missing, has another shape or a value that its config
+ * contradicts; the message names both.
  */
 rn_status rn_model_open(rn_model **out, rn_exec *x, const char *path, rn_error *err);
 

@@ -4,6 +4,7 @@
 #include "api/side_files.h"
 
 #include "core/file.h"
+#include "formats/gguf_model.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,8 +40,35 @@ static char *folder_of(const char *path)
     return slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
 }
 
+/* One of the files that a GGUF file keeps inside, if it is there. */
+static rn_status unpack_file(const rn_gguf *f, const char *name, const char *in,
+                             const char *folder, rn_error *err)
+{
+    char *text = NULL;
+    size_t length = 0;
+    rn_status st = rn_gguf_take_file(f, name, in, &text, &length, err);
+    if (st) return st == RN_ENOTFOUND ? RN_OK : st;
+    char *to = rn_path_join(folder, name);
+    st = to ? rn_write_file(to, text, length, err) : rn_fail_memory(err, in, strlen(in));
+    free(to);
+    free(text);
+    return st;
+}
+
+static rn_status unpack(const char *in, const char *folder, rn_error *err)
+{
+    rn_gguf *f;
+    rn_status st = rn_gguf_open(&f, in, err);
+    if (st) return st;
+    for (size_t i = 0; !st && rn_gguf_files[i]; i++)
+        st = unpack_file(f, rn_gguf_files[i], in, folder, err);
+    rn_gguf_close(f);
+    return st;
+}
+
 rn_status rn_side_files_copy(const char *in, const char *folder, rn_error *err)
 {
+    if (rn_gguf_is(in)) return unpack(in, folder, err);
     rn_status st = RN_OK;
     char *beside = folder_of(in);
     if (!beside) return rn_fail_memory(err, in, strlen(in));

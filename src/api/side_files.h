@@ -6,7 +6,7 @@
 #include "core/error.h"
 
 /* Copies the tokenizer's and generation's files that lie beside the checkpoint `in`, a
-   folder or a file, into `folder`. */
+   folder or a file, into `folder`; of a GGUF file those that are inside. */
 rn_status rn_side_files_copy(const char *in, const char *folder, rn_error *err);
 
 /* Makes a folder beside `out`, has it filled, and gives it the name `out`, which must be

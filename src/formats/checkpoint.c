@@ -41,9 +41,10 @@ void rn_checkpoint_close(rn_checkpoint *c)
     free(c);
 }
 
-/* config.json in a folder, or beside a file. */
+/* config.json in a folder, or beside a file; a GGUF file has its config inside. */
 static char *config_beside(const char *path)
 {
+    if (rn_gguf_is(path)) return strdup(path);
     if (rn_path_is_folder(path)) return rn_path_join(path, "config.json");
     const char *slash = strrchr(path, '/');
     if (!slash) return strdup("config.json");
@@ -117,10 +118,17 @@ static rn_status check_tied(rn_checkpoint *c, rn_error *err)
     return RN_OK;
 }
 
+/* A row that ends in a dot stands for all keys that begin with it. */
+static bool is_beginning(const char *row, const char *key)
+{
+    size_t length = strlen(row);
+    return length > 0 && row[length - 1] == '.' && !strncmp(row, key, length);
+}
+
 static bool is_known(const rn_dialect *d, const char *key)
 {
     for (const char *const *k = d->keys; *k; k++)
-        if (!strcmp(*k, key)) return true;
+        if (!strcmp(*k, key) || is_beginning(*k, key)) return true;
     return false;
 }
 
@@ -139,14 +147,25 @@ static rn_status list_unknown(rn_checkpoint *c, rn_error *err)
     return RN_OK;
 }
 
+/* The config as it is stored, and the tensors. */
+static rn_status read_stored(json_t **stored, rn_weights **weights, const char *path,
+                             const char *config_path, rn_error *err)
+{
+    rn_status st = RN_OK;
+    bool inside = rn_gguf_is(path);
+    if (!inside) st = rn_json_read(stored, config_path, err);
+    if (!st) st = rn_weights_open(weights, path, err);
+    if (st || !inside) return st;
+    return rn_gguf_config(stored, rn_weights_gguf(*weights), path, err);
+}
+
 static rn_status open_checkpoint(rn_checkpoint *c, const char *path, rn_error *err)
 {
     if (!rn_path_exists(path))
         return rn_fail(err, RN_ENOTFOUND, "%s: does not exist", path);
     c->config_path = config_beside(path);
     if (!c->config_path) return rn_fail_memory(err, path, strlen(path));
-    rn_status st = rn_json_read(&c->stored, c->config_path, err);
-    if (!st) st = rn_weights_open(&c->weights, path, err);
+    rn_status st = read_stored(&c->stored, &c->weights, path, c->config_path, err);
     if (st) return st;
     c->source = (rn_source){c->config_path, c->stored, c->weights};
     st = rn_dialect_detect(&c->dialect, &c->source, err);
@@ -245,12 +264,13 @@ const char *rn_checkpoint_shape_key(rn_checkpoint *c, const char *native_name, i
     return row->part && dim < 2 ? print_key(c, row->key[dim]) : NULL;
 }
 
-/* The number behind "layers." in a name; false when there is none. */
+/* The number behind "layers." or "blk." in a name; false when there is none. */
 static bool layer_of(const char *name, unsigned long *layer)
 {
     const char *at = strstr(name, "layers.");
-    if (!at || at[7] < '0' || at[7] > '9') return false;
-    *layer = strtoul(at + 7, NULL, 10);
+    at = at ? at + 7 : !strncmp(name, "blk.", 4) ? name + 4 : "";
+    if (*at < '0' || *at > '9') return false;
+    *layer = strtoul(at, NULL, 10);
     return true;
 }
 
@@ -312,16 +332,18 @@ static rn_status unknown_of(json_t **out, const rn_dialect *d, const rn_source *
 static rn_status read_config(const char *path, json_t **config, json_t **unknown,
                              const char **dialect, rn_error *err)
 {
-    json_t *stored;
-    rn_status st = rn_json_read(&stored, path, err);
-    if (st) return st;
-    rn_source source = {path, stored, NULL};
-    const rn_dialect *found;
+    json_t *stored = NULL;
+    rn_weights *weights = NULL; /* only of a GGUF file */
+    rn_status st = rn_gguf_is(path) ? read_stored(&stored, &weights, path, path, err)
+                                    : rn_json_read(&stored, path, err);
+    rn_source source = {path, stored, weights};
+    const rn_dialect *found = NULL;
     json_t *native = NULL, *keys = NULL;
-    st = rn_dialect_detect(&found, &source, err);
+    if (!st) st = rn_dialect_detect(&found, &source, err);
     if (!st) st = found->config(&source, &native, err);
     if (!st) st = unknown_of(&keys, found, &source, err);
     json_decref(stored);
+    rn_weights_close(weights);
     if (st) {
         json_decref(native);
         return st;

@@ -19,7 +19,8 @@ typedef struct rn_checkpoint rn_checkpoint;
 
 /*
  * Opens a folder (config.json beside model.safetensors, or shards with
- * model.safetensors.index.json) or one .safetensors file with config.json beside it.
+ * model.safetensors.index.json), one .safetensors file with config.json beside it, or one
+ * GGUF file, which has its config inside.
  * Tensors that the dialect stores but no model needs (buffers) are taken into the config
  * (decays, angles). RN_EFORMAT, RN_ENOTFOUND, RN_EUNSUPPORTED name the file and the key
  * or tensor.
@@ -27,7 +28,7 @@ typedef struct rn_checkpoint rn_checkpoint;
 rn_status rn_checkpoint_open(rn_checkpoint **out, const char *path, rn_error *err);
 void rn_checkpoint_close(rn_checkpoint *c);
 
-/* "native", "fla", "torchscale", "syncdoth", "torchscale-2023". */
+/* "native", "gguf", "fla", "torchscale", "syncdoth", "torchscale-2023". */
 const char *rn_checkpoint_dialect(const rn_checkpoint *c);
 
 /* The config in native keys; owned by the checkpoint. */

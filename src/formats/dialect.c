@@ -7,9 +7,9 @@
 #include <string.h>
 
 /* The first that recognises a config has it. */
-static const rn_dialect *const dialects[] = {&rn_dialect_native, &rn_dialect_fla,
-                                             &rn_dialect_legacy, &rn_dialect_syncdoth,
-                                             &rn_dialect_torchscale};
+static const rn_dialect *const dialects[] = {
+    &rn_dialect_native, &rn_dialect_gguf,     &rn_dialect_fla,
+    &rn_dialect_legacy, &rn_dialect_syncdoth, &rn_dialect_torchscale};
 
 bool rn_source_has(const rn_source *s, const char *name)
 {

@@ -55,8 +55,8 @@ typedef struct rn_dialect {
     const char *layers_key;
 } rn_dialect;
 
-extern const rn_dialect rn_dialect_native, rn_dialect_fla, rn_dialect_torchscale,
-    rn_dialect_syncdoth, rn_dialect_legacy;
+extern const rn_dialect rn_dialect_native, rn_dialect_gguf, rn_dialect_fla,
+    rn_dialect_torchscale, rn_dialect_syncdoth, rn_dialect_legacy;
 
 /* The dialect of a config, or RN_EUNSUPPORTED with a message that says what it is
  * instead. */

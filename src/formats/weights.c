@@ -1,4 +1,4 @@
-/* One table over one or several safetensors files. */
+/* One table over one or several safetensors files, or a GGUF file. */
 #define _POSIX_C_SOURCE 200809L
 #include "formats/weights.h"
 
@@ -15,6 +15,7 @@ struct rn_weights {
     size_t files, count;
     rn_safetensors **file;
     char **file_name; /* beside the index; owned */
+    rn_gguf *gguf;    /* instead of files, or NULL */
     const rn_tensor_view **table;
 };
 
@@ -25,6 +26,7 @@ void rn_weights_close(rn_weights *w)
         rn_safetensors_close(w->file[i]);
         free(w->file_name[i]);
     }
+    rn_gguf_close(w->gguf);
     free(w->file);
     free(w->file_name);
     free(w->table);
@@ -182,6 +184,8 @@ static rn_status make_table(rn_weights *w, const char *path, rn_error *err)
     for (size_t i = 0; i < w->files; i++)
         for (size_t k = 0; k < rn_safetensors_count(w->file[i]); k++)
             w->table[n++] = rn_safetensors_at(w->file[i], k);
+    for (size_t k = 0; w->gguf && k < rn_gguf_count(w->gguf); k++)
+        w->table[n++] = rn_gguf_at(w->gguf, k);
     qsort(w->table, n, sizeof *w->table, by_name);
     return RN_OK;
 }
@@ -194,6 +198,10 @@ rn_status rn_weights_open(rn_weights **out, const char *path, rn_error *err)
     rn_status st;
     if (rn_path_is_folder(path)) {
         st = open_folder(w, path, err);
+    } else if (rn_gguf_is(path)) {
+        st = rn_gguf_open(&w->gguf, path, err);
+        if (!st) st = rn_gguf_check_types(w->gguf, path, err);
+        if (!st) w->count = rn_gguf_count(w->gguf);
     } else if (is_index(path, &folder)) {
         st = open_named_index(w, folder, path, err);
         free(folder);
@@ -213,6 +221,11 @@ rn_status rn_weights_open(rn_weights **out, const char *path, rn_error *err)
 size_t rn_weights_count(const rn_weights *w)
 {
     return w->count;
+}
+
+const rn_gguf *rn_weights_gguf(const rn_weights *w)
+{
+    return w->gguf;
 }
 
 const rn_tensor_view *rn_weights_at(const rn_weights *w, size_t index)
