@@ -264,6 +264,8 @@ static void older_and_ungated_rules(void **state)
         {NOW "\"use_glu\": false", "norm_eps", "1e-6"},
         {NOW "\"use_glu\": true", "ffn_norm", "false"},
         {NOW "\"pad_token_id\": 3", "pad_token", "3"},
+        {NOW "\"pad_token_id\": -2", "pad_token", "7"},
+        {NOW "\"dropout\": 0.0", "pad_token", "0"}, /* its own default */
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         json_t *owned, *want = json_loads(rows[i].value, JSON_DECODE_ANY, NULL);

@@ -238,6 +238,18 @@ static rn_status add_feed_forward(rn_keys *k, const sizes *z, json_t *native)
     return failed ? rn_fail_memory(k->err, k->path, 0) : RN_OK;
 }
 
+/* syncdoth's own default is that id 0 pads; null is none. */
+static rn_status add_pad_token(const rn_source *s, const sizes *z, json_t *native,
+                               rn_error *err)
+{
+    bool given = json_object_get(s->config, "pad_token_id") != NULL;
+    if (given || z->legacy || !rn_dialect_syncdoth.detect(s))
+        return rn_dialect_pad_token(s, z->vocab, native, err);
+    if (json_object_set_new(native, "pad_token", json_integer(0)))
+        return rn_fail_memory(err, s->path, 0);
+    return RN_OK;
+}
+
 rn_status rn_torchscale_config(const rn_source *s, json_t **native, rn_error *err)
 {
     rn_keys k = {s->config, s->path, err, RN_OK};
@@ -248,7 +260,7 @@ rn_status rn_torchscale_config(const rn_source *s, json_t **native, rn_error *er
     if (!st) st = read_sizes(&k, &z);
     if (!st) st = translate(&k, &z, &made);
     if (!st) st = add_feed_forward(&k, &z, made);
-    if (!st) st = rn_dialect_pad_token(s, z.vocab, made, err);
+    if (!st) st = add_pad_token(s, &z, made, err);
     if (!st) st = add_buffers(made, s, &z, err);
     if (st) {
         json_decref(made);
