@@ -2,6 +2,8 @@
    and told, every tensor's first and last number read, its config translated, the files
    kept inside taken out. */
 #define _GNU_SOURCE
+#include "fuzz.h"
+
 #include "formats/checkpoint.h"
 #include "formats/gguf_model.h"
 
@@ -67,7 +69,6 @@ static void open_all(const char *path)
     rn_checkpoint_close(c);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char path[64];
