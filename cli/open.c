@@ -1,6 +1,6 @@
 /* Opening what a command works with; see open.h. A model's tokenizer is the
-   tokenizer.json beside it; the byte tokenizer belongs to every model of 256 ids that has
-   no tokenizer file. */
+   tokenizer.json beside it or the one in its GGUF file; the byte tokenizer belongs to
+   every model of 256 ids that has none. */
 #define _POSIX_C_SOURCE 200809L
 #include "open.h"
 
@@ -129,13 +129,25 @@ static int open_tokenizer_file(const cli_args *args, const char *path, cli_model
     return CLI_DONE;
 }
 
+/* The tokenizer of a model that brings none. */
+static int open_bytes(cli_model *out, rn_error *err)
+{
+    if (out->info.vocab_size != 256) return CLI_DONE;
+    out->bytewise = true;
+    return cli_code(rn_tokenizer_open(&out->tokenizer, "byte", err));
+}
+
 /* With --ids a tokenizer is welcome, but nobody needs it. */
 static int open_tokenizer(const cli_args *args, const char *path, cli_model *out,
                           rn_error *err)
 {
     char file[4096];
-    if (path && find_beside(path, "tokenizer.json", file, sizeof file)) {
-        int code = open_tokenizer_file(args, file, out, err);
+    const bool gguf = path && !strcmp(out->info.dialect, "gguf");
+    const bool beside =
+        path && !gguf && find_beside(path, "tokenizer.json", file, sizeof file);
+    if (gguf || beside) {
+        int code = open_tokenizer_file(args, gguf ? path : file, out, err);
+        if (code && gguf && err->status == RN_ENOTFOUND) return open_bytes(out, err);
         if (!code || !cli_has(args, "ids") || !cli_given(args, "ids")) return code;
         rn_tokenizer_free(out->tokenizer);
         out->tokenizer = NULL;
@@ -145,9 +157,7 @@ static int open_tokenizer(const cli_args *args, const char *path, cli_model *out
     if (path && (find_beside(path, "tokenizer.model", file, sizeof file) ||
                  find_beside(path, "vocab.json", file, sizeof file)))
         return CLI_DONE;
-    if (out->info.vocab_size != 256) return CLI_DONE;
-    out->bytewise = true;
-    return cli_code(rn_tokenizer_open(&out->tokenizer, "byte", err));
+    return open_bytes(out, err);
 }
 
 void cli_warn_of_keys(const cli_args *args, const rn_model *model, const char *label)

@@ -1,8 +1,10 @@
-/* Reading a tokenizer.json and the tokenizer_config.json beside it; see file.h.
+/* Reading a tokenizer.json and the tokenizer_config.json beside it, or the two that a
+   GGUF file keeps inside; see file.h.
    truncation and padding are for other uses than language models: they are left out. */
 #include "tokenizer/file.h"
 
 #include "core/file.h"
+#include "formats/gguf_model.h"
 #include "formats/json.h"
 
 #include <stdio.h>
@@ -70,20 +72,39 @@ static int32_t usual_end(const rn_file_tokenizer *t)
     return -1;
 }
 
+static rn_status read_from_gguf(json_t **json, const char *path, const char *name,
+                                rn_error *err)
+{
+    char *text = NULL;
+    size_t length = 0;
+    rn_status st = rn_gguf_file(path, name, &text, &length, err);
+    if (!st) st = rn_json_parse(json, text, length, path, err);
+    free(text);
+    return st;
+}
+
+/* The object in tokenizer_config.json; *json stays NULL where there is no such file. */
+static rn_status read_config(json_t **json, const char *path, rn_error *err)
+{
+    static const char name[] = "tokenizer_config.json";
+    if (rn_gguf_is(path)) {
+        rn_status st = read_from_gguf(json, path, name, err);
+        return st == RN_ENOTFOUND ? RN_OK : st;
+    }
+    char *beside = rn_tokenizer_beside(path, name);
+    if (!beside) return rn_fail_memory(err, path, strlen(path));
+    rn_status st = rn_path_exists(beside) ? rn_json_read(json, beside, err) : RN_OK;
+    free(beside);
+    return st;
+}
+
 static rn_status find_end(rn_file_tokenizer *t, const char *path, rn_error *err)
 {
-    char *beside = rn_tokenizer_beside(path, "tokenizer_config.json");
-    if (!beside) return rn_fail_memory(err, path, strlen(path));
-    rn_status st = RN_OK;
-    t->base.end_id = -1;
-    if (rn_path_exists(beside)) {
-        json_t *config = NULL;
-        st = rn_json_read(&config, beside, err);
-        if (!st) t->base.end_id = config_end(t, config);
-        json_decref(config);
-    }
+    json_t *config = NULL;
+    rn_status st = read_config(&config, path, err);
+    t->base.end_id = config ? config_end(t, config) : -1;
     if (t->base.end_id < 0) t->base.end_id = usual_end(t);
-    free(beside);
+    json_decref(config);
     return st;
 }
 
@@ -122,7 +143,8 @@ static void clean_message(rn_error *err)
 rn_status rn_file_tokenizer_read(rn_file_tokenizer *t, const char *path, rn_error *err)
 {
     json_t *json = NULL;
-    rn_status st = rn_json_read(&json, path, err);
+    rn_status st = rn_gguf_is(path) ? read_from_gguf(&json, path, "tokenizer.json", err)
+                                    : rn_json_read(&json, path, err);
     if (!st) st = check_top(json, path, err);
     if (!st) st = read_parts(t, json, path, err);
     if (!st) note_left_out(t, json);
