@@ -60,8 +60,9 @@ static const cli_option random_options[] = {
 /* clang-format on */
 const cli_group cli_random_model = CLI_GROUP("Random model", random_options);
 
-static const cli_command *const commands[] = {
-    &cli_train, &cli_generate, &cli_eval, &cli_quantize, &cli_info, &cli_bench_command};
+static const cli_command *const commands[] = {&cli_train,        &cli_generate, &cli_chat,
+                                              &cli_eval,         &cli_quantize, &cli_info,
+                                              &cli_bench_command};
 
 const cli_command *cli_command_at(size_t index)
 {

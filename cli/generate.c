@@ -278,8 +278,7 @@ const cli_command cli_generate = {
     .groups = groups,
     .examples =
         {"retnet generate model -p 'Once upon a time' -n 500 --session tale.rns",
-         "Continue a text by 500 tokens, and leave off where a next call with that "
-         "session goes on.",
+         "Continue a text by 500 tokens; the next call goes on from there.",
          "retnet generate model --prompt-file draft.txt --greedy --stop '***' --json",
          "The likeliest continuation, up to a line of stars, as JSON."},
     .run = run,

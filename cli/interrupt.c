@@ -7,12 +7,11 @@
 #include <signal.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t interrupted; /* the signal's number */
 
 static void remember(int signal_number)
 {
-    (void)signal_number;
-    interrupted = 1;
+    if (interrupted != SIGTERM) interrupted = signal_number;
 }
 
 static void leave(int signal_number)
@@ -43,4 +42,14 @@ void cli_interrupt_exit(void)
 bool cli_interrupted(void)
 {
     return interrupted != 0;
+}
+
+bool cli_terminated(void)
+{
+    return interrupted == SIGTERM;
+}
+
+void cli_interrupt_forget(void)
+{
+    if (interrupted != SIGTERM) interrupted = 0;
 }

@@ -13,4 +13,10 @@ void cli_interrupt_exit(void);
 
 bool cli_interrupted(void);
 
+/* Whether SIGTERM was among them, which is not to be forgotten. */
+bool cli_terminated(void);
+
+/* Ctrl-C was for something that has ended now. */
+void cli_interrupt_forget(void);
+
 #endif
