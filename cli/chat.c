@@ -447,9 +447,9 @@ static int run(const cli_args *args, rn_error *err)
     return code;
 }
 
-static const cli_group *const groups[] = {&chat_group,          &cli_sampling_group,
-                                          &cli_session_group,   &cli_random_model,
-                                          &cli_common_but_json, NULL};
+static const cli_group *const groups[] = {&chat_group,        &cli_sampling_group,
+                                          &cli_session_group, &cli_random_model,
+                                          &cli_common,        NULL};
 
 const cli_command cli_chat = {
     .name = "chat",
