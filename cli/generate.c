@@ -103,7 +103,9 @@ static int read_prompt(generation *g, rn_error *err)
             cli_progress_show(&progress, "prompt %zu/%zu tokens", g->prompt_read,
                               prompt->count);
     }
-    if (!cli_interrupted()) rn_session_logits(g->draw.session);
+    /* Where nothing is drawn, what is left of a chunk stays unread, as if the next prompt
+       were the rest of this one. */
+    if (!cli_interrupted() && g->limit) rn_session_logits(g->draw.session);
     g->prompt_seconds = cli_seconds() - begin;
     cli_progress_clear(&progress);
     return CLI_DONE;

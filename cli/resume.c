@@ -38,7 +38,6 @@ int cli_resume_check(const cli_args *args, rn_error *err)
     char folder[4096];
     struct stat info;
     if (!path) return CLI_DONE;
-    if (!*path) return cli_usage(err, "--session: is empty");
     if (!stat(path, &info)) {
         if (S_ISREG(info.st_mode)) return CLI_DONE;
         return cli_fail(err, "%s: exists and is not a file", path);
