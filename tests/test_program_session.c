@@ -11,7 +11,7 @@
 #define DRAW  "--temperature", "1.2", "--repeat-penalty", "1.2", "--seed", "5"
 
 static const char prompt[] = "the king of a small land. the king of";
-enum { PROMPT = sizeof prompt - 1 };
+enum { PROMPT = sizeof prompt - 1, LONG_PROMPT = 16 << 20 };
 
 static json_t *done_json(child *c)
 {
@@ -25,7 +25,7 @@ static json_t *done_json(child *c)
     done_json(                                                                           \
         (child[]){RUN("generate", in_scratch("model"), MODEL, "--json", __VA_ARGS__)})
 #define GENERATE(...) GENERATE_AS(DRAW, __VA_ARGS__)
-#define CALM          "--temperature", "0.7", "--top-k", "8" /* letters only */
+#define CALM          "--temperature", "1", "--top-k", "6" /* letters only */
 
 static const char *session(const char *name)
 {
@@ -77,6 +77,14 @@ static void parts_give_the_whole(void **state)
     json_decref(whole);
 }
 
+/* The header's count of ids that are not read yet. */
+static void check_pending(const char *file, uint32_t count)
+{
+    uint32_t pending;
+    memcpy(&pending, file + 76, sizeof pending);
+    assert_int_equal(pending, count);
+}
+
 /* A prompt in two calls, the first of which draws nothing. */
 static void prompts_are_appended(void **state)
 {
@@ -86,8 +94,12 @@ static void prompts_are_appended(void **state)
     snprintf(head, sizeof head, "%.*s", PROMPT - 9, prompt);
     json_t *whole = GENERATE("-p", prompt, "-n", "30");
     json_t *first = GENERATE("-p", head, "-n", "0", "--session", file);
+    size_t size;
+    char *before = get_bytes(file, &size);
     json_t *second = GENERATE("-p", prompt + PROMPT - 9, "-n", "30", "--session", file);
     check_positions(first, false, 0, PROMPT - 9);
+    check_pending(before, PROMPT - 9);
+    free(before);
     check_positions(second, true, PROMPT - 9, 9);
     check_joined(whole, &second, 1);
     json_decref(first);
@@ -96,17 +108,18 @@ static void prompts_are_appended(void **state)
 }
 
 /* A stop string leaves the session at the end of the text before it, from where the text
-   goes on as it would have. */
+   goes on as it would have. The decoy holds text back from four tokens before it. */
 static void stops_are_left_out(void **state)
 {
     (void)state;
     json_t *whole = GENERATE_AS(CALM, "-p", prompt, "-n", "90");
     const char *text = json_string_value(json_object_get(whole, "text"));
-    for (size_t length = 1; length < 7; length++) {
+    assert_int_equal(strlen(text), 90);
+    for (size_t length = 1; length < 11; length++) {
         const char *file = session("stops");
-        char stop[8], decoy[8];
+        char stop[12], decoy[12];
         snprintf(stop, sizeof stop, "%.*s", (int)length, text + 40);
-        snprintf(decoy, sizeof decoy, "%.*s\x01", (int)length, text + 11);
+        snprintf(decoy, sizeof decoy, "%.*s\x01", 6, text + 36);
         json_t *part = GENERATE_AS(CALM, "-p", prompt, "-n", "90", "--session", file,
                                    "--stop", stop, "--stop", decoy);
         const char *before = json_string_value(json_object_get(part, "text"));
@@ -186,6 +199,28 @@ static void check_untouched(const char *path, contents *was)
     assert_int_equal(is.size, was->size);
     assert_memory_equal(is.bytes, was->bytes, is.size);
     free(is.bytes);
+}
+
+/* Ctrl-C before the prompt was read to its end: nothing was done. */
+static void interrupted_prompts_are_not_saved(void **state)
+{
+    (void)state;
+    const char *file = session("unread");
+    char *text = calloc(1, LONG_PROMPT);
+    assert_non_null(text);
+    put_bytes("long", text, LONG_PROMPT);
+    pid_t pid = child_start(ARGV("generate", "--random", "1", "--preset", "nano",
+                                 "--threads", "1", "--prompt-file", in_scratch("long"),
+                                 "--session", file, "-n", "1"),
+                            NULL, CHILD_FILE);
+    nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+    assert_int_equal(kill(pid, SIGINT), 0);
+    child c = child_wait(pid, CHILD_FILE);
+    assert_int_equal(c.code, 130);
+    assert_non_null(strstr(c.err, "not saved"));
+    assert_int_equal(access(file, F_OK), -1);
+    child_free(&c);
+    free(text);
 }
 
 static void a_killed_call_leaves_the_file(void **state)
@@ -270,6 +305,7 @@ int main(void)
         cmocka_unit_test(prompts_are_appended),
         cmocka_unit_test(stops_are_left_out),
         cmocka_unit_test(interrupts_save),
+        cmocka_unit_test(interrupted_prompts_are_not_saved),
         cmocka_unit_test(a_killed_call_leaves_the_file),
         cmocka_unit_test(other_files_are_refused),
         cmocka_unit_test(failed_saves_leave_the_file),
