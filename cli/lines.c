@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
-enum { HISTORY = 1000, WAIT_MS = 100, PIECE = 65536, LONGEST = 1 << 24 };
+enum { HISTORY = 1000, WAIT_MS = 100, PIECE = 65536, LONGEST = 1 << 24, CONTROL_D = 4 };
 
 struct cli_lines {
     /* A terminal's. */
@@ -63,6 +63,7 @@ static int read_character(EditLine *edit, wchar_t *out)
     for (;;) {
         ssize_t got = read_input(&byte, 1);
         if (got <= 0) return (int)got;
+        if (!byte) byte = CONTROL_D;
         size_t used = mbrtowc(out, &byte, 1, &lines->part);
         if (used == (size_t)-1) lines->part = (mbstate_t){0};
         else if (used != (size_t)-2) return 1;

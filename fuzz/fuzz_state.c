@@ -1,7 +1,7 @@
 /*
- * Fuzzes session files against a tiny model: the bytes as they are, and once more with the
- * model's hash and the checksums made right, so that what lies behind them is reached. A
- * session that loads must be able to go on.
+ * Fuzzes session files against a tiny model: the bytes as they are, and once more with
+ * the model's hash and the checksums made right, so that what lies behind them is
+ * reached. A session that loads must be able to go on.
  */
 #define _GNU_SOURCE /* memfd_create */
 #include "core/digest.h"

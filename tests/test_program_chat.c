@@ -243,6 +243,7 @@ static bool terminal_open(terminal *t, const char *const *argv)
 {
     *t = (terminal){.fd = posix_openpt(O_RDWR | O_NOCTTY)};
     if (t->fd < 0) return false;
+    fcntl(t->fd, F_SETFD, FD_CLOEXEC); /* the child ends when the test does */
     if (grantpt(t->fd) || unlockpt(t->fd) || !ptsname(t->fd)) {
         close(t->fd);
         return false;
@@ -292,7 +293,11 @@ static void check_left(terminal *t, int code)
 {
     int status;
     char rest[4096];
-    while (read(t->fd, rest, sizeof rest) > 0) continue;
+    struct pollfd in = {.fd = t->fd, .events = POLLIN};
+    const time_t begin = time(NULL);
+    do {
+        if (time(NULL) - begin > 20) kill(t->pid, SIGKILL);
+    } while (poll(&in, 1, 100) == 0 || read(t->fd, rest, sizeof rest) > 0);
     assert_int_equal(waitpid(t->pid, &status, 0), t->pid);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), code);
