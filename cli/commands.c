@@ -62,11 +62,17 @@ static const cli_option random_options[] = {
 /* clang-format on */
 const cli_group cli_random_model = CLI_GROUP("Random model", random_options);
 
-static const cli_command *const commands[] = {
-    &cli_train,           &cli_generate,        &cli_eval,
-    &cli_quantize,        &cli_convert,         &cli_info,
-    &cli_bench_command,   &cli_tokenizer_train, &cli_tokenizer_encode,
-    &cli_tokenizer_decode};
+static const cli_command *const commands[] = {&cli_train,
+                                              &cli_generate,
+                                              &cli_chat,
+                                              &cli_eval,
+                                              &cli_quantize,
+                                              &cli_convert,
+                                              &cli_info,
+                                              &cli_bench_command,
+                                              &cli_tokenizer_train,
+                                              &cli_tokenizer_encode,
+                                              &cli_tokenizer_decode};
 
 const cli_command *cli_command_at(size_t index)
 {

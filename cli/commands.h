@@ -11,8 +11,8 @@
  */
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130 };
 
-extern const cli_command cli_train, cli_generate, cli_eval, cli_quantize, cli_convert,
-    cli_info, cli_bench_command, cli_tokenizer_train, cli_tokenizer_encode,
+extern const cli_command cli_train, cli_generate, cli_chat, cli_eval, cli_quantize,
+    cli_convert, cli_info, cli_bench_command, cli_tokenizer_train, cli_tokenizer_encode,
     cli_tokenizer_decode;
 
 /* The commands in the order of the overview; NULL past the end. */

@@ -7,13 +7,17 @@
 #include <signal.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t interrupted; /* the signal's number */
 
 static void remember(int signal_number)
 {
-    (void)signal_number;
     if (interrupted) _exit(CLI_INTERRUPTED);
-    interrupted = 1;
+    interrupted = signal_number;
+}
+
+static void remember_all(int signal_number)
+{
+    if (interrupted != SIGTERM) interrupted = signal_number;
 }
 
 static void leave(int signal_number)
@@ -35,6 +39,11 @@ void cli_interrupt_remember(void)
     install(remember);
 }
 
+void cli_interrupt_remember_all(void)
+{
+    install(remember_all);
+}
+
 void cli_interrupt_exit(void)
 {
     install(leave);
@@ -44,4 +53,14 @@ void cli_interrupt_exit(void)
 bool cli_interrupted(void)
 {
     return interrupted != 0;
+}
+
+bool cli_terminated(void)
+{
+    return interrupted == SIGTERM;
+}
+
+void cli_interrupt_forget(void)
+{
+    if (interrupted != SIGTERM) interrupted = 0;
 }

@@ -93,6 +93,7 @@ static int parse_ids(const cli_args *args, cli_prompt *p, rn_error *err)
 
 int cli_prompt_read(const cli_args *args, cli_prompt *p, rn_error *err)
 {
+    if (!cli_given(args, "prompt") && !cli_given(args, "prompt-file")) return CLI_DONE;
     int code = read_text(args, p, err);
     if (!code && cli_int(args, "ids")) code = parse_ids(args, p, err);
     /* What a file holds is data, not usage. */
@@ -110,13 +111,15 @@ static int check_ids(const cli_args *args, const cli_prompt *p, size_t vocab,
     return CLI_DONE;
 }
 
-int cli_prompt_encode(const cli_args *args, const cli_model *m, cli_prompt *p,
+int cli_prompt_encode(const cli_args *args, const cli_model *m, bool first, cli_prompt *p,
                       rn_error *err)
 {
+    const unsigned flags = first ? RN_ENCODE_SPECIAL : 0;
+    if (!p->text) return CLI_DONE;
     if (cli_int(args, "ids")) return check_ids(args, p, m->info.vocab_size, err);
     if (m->tokenizer)
-        return cli_code(rn_tokenizer_encode(m->tokenizer, p->text, p->length, 0, &p->ids,
-                                            &p->count, err));
+        return cli_code(rn_tokenizer_encode(m->tokenizer, p->text, p->length, flags,
+                                            &p->ids, &p->count, err));
     return cli_fail(
         err,
         "%s: a vocabulary of %zu ids, for which this version has no tokenizer; "

@@ -49,6 +49,24 @@ rn_status rn_session_create(rn_session **out, rn_model *model, rn_error *err);
 /** A second session that continues from the same point: one copy of the state. */
 rn_status rn_session_copy(rn_session **out, const rn_session *from, rn_error *err);
 
+/**
+ * Writes the session to a file, whole or not at all: what was there before stays when
+ * anything fails. Layout: docs/state-file.md. The file belongs to the model, known by a
+ * hash of its config and its weights as they are held, which the first save or load of a
+ * model computes. Weights written later by hand are not noticed. RN_EINVAL for a session
+ * with numbers that are not finite.
+ */
+rn_status rn_session_save(const rn_session *s, const char *path, rn_error *err);
+
+/**
+ * A session that continues one that was saved: with the same bits where the model's exec
+ * has the same instruction sets. RN_ENOTFOUND; RN_EINVAL when the file belongs to another
+ * model, naming both hashes; RN_EUNSUPPORTED for a version of the format that is not
+ * known; RN_EFORMAT for a file that is damaged or contradicts itself.
+ */
+rn_status rn_session_load(rn_session **out, rn_model *model, const char *path,
+                          rn_error *err);
+
 /** Frees the session; NULL is allowed. */
 void rn_session_free(rn_session *s);
 
@@ -83,6 +101,9 @@ uint64_t rn_session_position(const rn_session *s);
 /** Bytes of the recurrent state: constant for a model. */
 size_t rn_session_state_bytes(const rn_session *s);
 
+/** All bytes that a session takes, the state included: constant for a model. */
+size_t rn_session_bytes(const rn_session *s);
+
 /**
  * Turns token ids into text that can be shown at once: holds back an incomplete UTF-8
  * sequence, replaces bytes that cannot begin or continue one by U+FFFD, and stops at stop
@@ -104,6 +125,10 @@ rn_status rn_stream_put(rn_stream *stream, const void *bytes, size_t count,
 /** The rest: what was held back, with U+FFFD for an unfinished character. */
 rn_status rn_stream_end(rn_stream *stream, const char **text, size_t *length,
                         rn_error *err);
+
+/** Of the bytes that were put, how many have their text handed out: what follows them is
+    held back or, at a stop, left out. */
+uint64_t rn_stream_taken(const rn_stream *stream);
 
 #ifdef __cplusplus
 }

@@ -5,33 +5,15 @@
  * logits or a step are asked for. Nothing is allocated after creation. What a session
  * holds is read by one caller at a time.
  */
+#include "generate/session.h"
+
 #include "core/arena.h"
-#include "generate/sampler.h"
-#include "model/model.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Tokens read at once. A constant, so that a text gives the same bits on every machine
-   that computes with the same kernels. */
-#define RN_READ_CHUNK 256
-
 _Static_assert(sizeof(rn_candidate) <= sizeof(double),
                "they share the sampler's scratch");
-
-struct rn_session {
-    rn_model *model;
-    rn_row_norm row_norm;
-    rn_sequence sequence; /* position: without what is pending */
-    float *logits;
-    size_t state_floats, tail_floats;
-    int32_t *pending; /* [RN_READ_CHUNK] ids position - pending_count .. position - 1 */
-    size_t pending_count;
-    uint64_t position;
-    int32_t recent[RN_SAMPLER_RECENT]; /* token of position p at p % RN_SAMPLER_RECENT */
-    rn_sampler_scratch scratch;
-    void *block;
-};
 
 static void place(rn_session *s, rn_carver *c)
 {
@@ -55,6 +37,7 @@ static rn_status allocate(rn_session *s, rn_error *err)
     if (st) return st;
     st = rn_block_alloc(&s->block, bytes, "a session", err);
     if (st) return st;
+    s->block_bytes = bytes;
     place(s, &(rn_carver){.base = s->block});
     return RN_OK;
 }
@@ -278,4 +261,9 @@ uint64_t rn_session_position(const rn_session *s)
 size_t rn_session_state_bytes(const rn_session *s)
 {
     return s->state_floats * sizeof *s->sequence.state;
+}
+
+size_t rn_session_bytes(const rn_session *s)
+{
+    return sizeof *s + s->block_bytes;
 }

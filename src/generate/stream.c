@@ -32,6 +32,8 @@ struct rn_stream {
     unsigned char low, high; /* bounds of its next byte */
     char *text;              /* shown[0..shown) was handed out, the rest is held */
     size_t shown, used, capacity;
+    uint64_t *from; /* of each byte of text: where its character began in the input */
+    uint64_t part_from, put, cut; /* of the part, of all, of what a stop left out */
     bool stopped;
 };
 
@@ -95,6 +97,7 @@ void rn_stream_free(rn_stream *stream)
     }
     free(stream->stops);
     free(stream->text);
+    free(stream->from);
     free(stream);
 }
 
@@ -107,13 +110,14 @@ static bool advance(stop *s, char byte)
     return s->matched == s->length;
 }
 
-/* Appends checked text. On a complete stop string the text is cut before it; of two that
-   end together, before the longer. */
-static void emit(rn_stream *stream, const void *bytes, size_t count)
+/* Appends a character of checked text, `from` its place in the input. On a complete stop
+   string the text is cut before it; of two that end together, before the longer. */
+static void emit(rn_stream *stream, const void *bytes, size_t count, uint64_t from)
 {
     const char *text = bytes;
     for (size_t i = 0; i < count && !stream->stopped; i++) {
         size_t cut = 0;
+        stream->from[stream->used] = from;
         stream->text[stream->used++] = text[i];
         for (size_t s = 0; s < stream->stop_count; s++) {
             stop *candidate = &stream->stops[s];
@@ -122,6 +126,7 @@ static void emit(rn_stream *stream, const void *bytes, size_t count)
         }
         if (cut == 0) continue;
         stream->used -= cut;
+        stream->cut = stream->from[stream->used];
         stream->stopped = true;
     }
 }
@@ -137,6 +142,7 @@ static bool begin_character(rn_stream *stream, unsigned char byte)
     stream->high = byte == 0xED ? 0x9F : byte == 0xF4 ? 0x8F : 0xBF;
     stream->part[0] = byte;
     stream->part_used = 1;
+    stream->part_from = stream->put;
     return true;
 }
 
@@ -144,7 +150,7 @@ static void drop_part(rn_stream *stream)
 {
     if (stream->part_used == 0) return;
     stream->part_used = 0;
-    emit(stream, REPLACEMENT, 3);
+    emit(stream, REPLACEMENT, 3, stream->part_from);
 }
 
 static void put_byte(rn_stream *stream, unsigned char byte)
@@ -154,29 +160,35 @@ static void put_byte(rn_stream *stream, unsigned char byte)
         stream->low = 0x80;
         stream->high = 0xBF;
         if (stream->part_used <= stream->part_need) return;
-        emit(stream, stream->part, stream->part_used);
+        emit(stream, stream->part, stream->part_used, stream->part_from);
         stream->part_used = 0;
         return;
     }
     drop_part(stream);
-    if (byte < 0x80) emit(stream, &byte, 1);
-    else if (!begin_character(stream, byte)) emit(stream, REPLACEMENT, 3);
+    if (byte < 0x80) emit(stream, &byte, 1, stream->put);
+    else if (!begin_character(stream, byte)) emit(stream, REPLACEMENT, 3, stream->put);
 }
 
 /* Forgets what was handed out and makes room for the text of `count` more bytes. */
 static rn_status make_room(rn_stream *stream, size_t count, rn_error *err)
 {
-    size_t need, held = stream->used - stream->shown;
+    size_t need, bytes, held = stream->used - stream->shown;
     if (!rn_add_size(&need, count, sizeof stream->part) ||
         !rn_mul_size(&need, need, MAX_EXPANSION) || !rn_add_size(&need, need, held))
         return rn_fail_memory(err, "shown text", count);
     if (stream->text) memmove(stream->text, stream->text + stream->shown, held);
+    if (stream->from)
+        memmove(stream->from, stream->from + stream->shown, held * sizeof *stream->from);
     stream->shown = 0;
     stream->used = held;
     if (need <= stream->capacity) return RN_OK;
     char *text = realloc(stream->text, need);
     if (!text) return rn_fail_memory(err, "shown text", need);
     stream->text = text;
+    uint64_t *from =
+        rn_mul_size(&bytes, need, sizeof *from) ? realloc(stream->from, bytes) : NULL;
+    if (!from) return rn_fail_memory(err, "shown text", need);
+    stream->from = from;
     stream->capacity = need;
     return RN_OK;
 }
@@ -197,7 +209,8 @@ rn_status rn_stream_put(rn_stream *stream, const void *bytes, size_t count,
     rn_status st = make_room(stream, count, err);
     if (st) return st;
     const unsigned char *in = bytes;
-    for (size_t i = 0; i < count && !stream->stopped; i++) put_byte(stream, in[i]);
+    for (size_t i = 0; i < count && !stream->stopped; i++, stream->put++)
+        put_byte(stream, in[i]);
     stream->shown = stream->used - held_back(stream);
     *text = stream->text;
     *length = stream->shown;
@@ -216,4 +229,11 @@ rn_status rn_stream_end(rn_stream *stream, const char **text, size_t *length,
     *text = stream->text;
     *length = stream->shown;
     return RN_OK;
+}
+
+uint64_t rn_stream_taken(const rn_stream *stream)
+{
+    if (stream->stopped) return stream->cut;
+    if (stream->shown < stream->used) return stream->from[stream->shown];
+    return stream->part_used ? stream->part_from : stream->put;
 }

@@ -124,6 +124,9 @@ struct rn_mixer {
     /* Floats of a sequence's tail per layer, and bytes of work for a step of `batch`. */
     size_t (*tail_floats)(const rn_mixer_config *c);
     size_t (*step_bytes)(const rn_mixer_config *c, size_t batch);
+    /* Run i of the floats of a tail that its newest `count` tokens take: how many, from
+     *offset on; 0 past the end. */
+    size_t (*tail_run)(const rn_mixer_config *c, size_t count, size_t i, size_t *offset);
     /* The member's columns of y[batch][D]; x has one thread. The caller waits for the
        team afterwards, and counts the tails. */
     void (*step)(rn_exec *x, const rn_mixer_config *c, const rn_mixer_step *s, float *y);

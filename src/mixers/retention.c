@@ -343,6 +343,7 @@ const rn_mixer rn_mixer_retention = {
     .backward = backward,
     .tail_floats = rn_retention_tail_floats,
     .step_bytes = rn_retention_step_bytes,
+    .tail_run = rn_retention_tail_run,
     .step = rn_retention_step,
     .fold = rn_retention_fold,
     .flops_per_token = flops_per_token,

@@ -38,6 +38,8 @@ retention_tables rn_retention_tables(const rn_mixer_config *c, size_t period,
    keys [RN_DECODE_TAIL][dk], then values [RN_DECODE_TAIL][dv], the oldest first. */
 size_t rn_retention_tail_floats(const rn_mixer_config *c);
 size_t rn_retention_step_bytes(const rn_mixer_config *c, size_t batch);
+size_t rn_retention_tail_run(const rn_mixer_config *c, size_t count, size_t i,
+                             size_t *offset);
 void rn_retention_step(rn_exec *x, const rn_mixer_config *c, const rn_mixer_step *s,
                        float *y);
 void rn_retention_fold(rn_exec *x, const rn_mixer_config *c, rn_row_norm norm,

@@ -48,6 +48,16 @@ size_t rn_retention_tail_floats(const rn_mixer_config *c)
     return c->kv_heads * head_tail(c);
 }
 
+/* Keys, then values, of each head. */
+size_t rn_retention_tail_run(const rn_mixer_config *c, size_t count, size_t i,
+                             size_t *offset)
+{
+    if (i >= 2 * c->kv_heads) return 0;
+    const bool values = i % 2;
+    *offset = i / 2 * head_tail(c) + (values ? RN_DECODE_TAIL * c->key_dim : 0);
+    return count * (values ? c->value_dim : c->key_dim);
+}
+
 /* One head's row, rotated in place by the angles of sequence b and scaled. */
 static void rotate(rn_exec *x, const rn_mixer_config *c, const rn_mixer_step *s, size_t b,
                    float *row, float scale)

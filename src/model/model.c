@@ -180,6 +180,15 @@ size_t rn_model_tail_floats(const rn_model *m)
     return m->config.layers * c->kind->tail_floats(c);
 }
 
+size_t rn_model_tail_run(const rn_model *m, size_t layer, size_t count, size_t i,
+                         size_t *offset)
+{
+    const rn_mixer_config *c = &m->config.mixer;
+    size_t at, floats = c->kind->tail_run(c, count, i, &at);
+    if (floats) *offset = layer * c->kind->tail_floats(c) + at;
+    return floats;
+}
+
 rn_status rn_model_check_float32(const rn_model *m, const char *what, rn_error *err)
 {
     if (!m->x)

@@ -126,6 +126,8 @@ struct rn_model {
     /* Working memory of the model's sessions, made on first use. */
     struct rn_run *reader;
     struct rn_decoder *decoder;
+    uint64_t hash; /* of rn_model_hash, once it is hashed */
+    bool hashed;
 };
 
 /* Lays out the parameters of a checked config; weights are allocated (zero) unless x is
@@ -161,6 +163,10 @@ static inline bool rn_model_is_packed(const rn_model *m)
     return m->panel_bytes > 0;
 }
 
+/* The hash that ties a saved state to its model (hash.c says what it covers). Computed
+   once; who changes weights clears m->hashed. */
+rn_status rn_model_hash(rn_model *m, uint64_t *hash, rn_error *err);
+
 /* RN_EINVAL, beginning with `what`, for a description, and for a model that does not hold
    every parameter in float32. */
 rn_status rn_model_check_float32(const rn_model *m, const char *what, rn_error *err);
@@ -172,6 +178,12 @@ size_t rn_model_state_floats(const rn_model *m, rn_row_norm norm);
 
 /* Floats of a sequence's newest tokens, [layers][mixer's tail]. */
 size_t rn_model_tail_floats(const rn_model *m);
+
+/* Run i of the floats that the newest `count` tokens take in such a tail of one layer:
+   how many, from *offset of all layers' on; 0 past the end. The rest of a tail means
+   nothing. */
+size_t rn_model_tail_run(const rn_model *m, size_t layer, size_t count, size_t i,
+                         size_t *offset);
 
 /* A sequence that is being decoded: its state, and the newest tokens beside it. */
 typedef struct rn_sequence {

@@ -38,6 +38,7 @@ void rn_trainer_apply(rn_trainer *t, double lr, double grad_scale)
     const rn_train_options *o = &t->options;
     double step = (double)++t->state.applied;
     rn_exec *x = t->model->x;
+    t->model->hashed = false;
     rn_adamw h = {
         .lr = (float)lr,
         .beta1 = (float)o->beta1,

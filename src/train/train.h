@@ -9,6 +9,7 @@
 #ifndef RN_TRAIN_TRAIN_H
 #define RN_TRAIN_TRAIN_H
 
+#include "core/digest.h"
 #include "core/error.h"
 #include "model/model.h"
 #include "retnet/train.h"
@@ -152,9 +153,6 @@ void rn_validator_free(rn_validator *v);
 rn_status rn_validator_loss(rn_validator *v, double *loss, rn_error *err);
 
 /* ---- digest.c ---- */
-
-/* A 64-bit hash that notices damage, not malice. */
-uint64_t rn_digest(const void *bytes, size_t count);
 
 /* Size and hash of a whole file. */
 typedef struct rn_file_digest {
