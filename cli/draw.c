@@ -23,6 +23,20 @@ typedef struct drawing {
     size_t held, room;
 } drawing;
 
+/* A token's text may depend on those before it (a blank at the begin is no blank later),
+   so the detokenizer sees the newest of them first. */
+static rn_status look_back(drawing *w, rn_error *err)
+{
+    int32_t ids[RN_SESSION_RECENT];
+    const size_t count = rn_session_recent(w->d->session, ids, RN_SESSION_RECENT);
+    const char *text;
+    size_t length;
+    rn_status st = RN_OK;
+    for (size_t i = 0; i < count && !st; i++)
+        st = rn_detokenizer_put(w->detokenizer, ids[i], &text, &length, err);
+    return st;
+}
+
 static int set_up(drawing *w, rn_error *err)
 {
     const cli_draw *d = w->d;
@@ -31,6 +45,7 @@ static int set_up(drawing *w, rn_error *err)
     w->end = rn_tokenizer_end_id(d->tokenizer);
     rn_status st = rn_stream_create(&w->stream, d->stops, d->stop_count, err);
     if (!st) st = rn_detokenizer_create(&w->detokenizer, d->tokenizer, true, err);
+    if (!st) st = look_back(w, err);
     return cli_code(st);
 }
 

@@ -160,7 +160,7 @@ static rn_status check_id(const rn_session *s, const char *what, size_t index, i
 
 static void append(rn_session *s, int32_t id)
 {
-    s->recent[s->position % RN_SAMPLER_RECENT] = id;
+    s->recent[s->position % RN_SESSION_RECENT] = id;
     s->position++;
 }
 
@@ -244,7 +244,7 @@ rn_status rn_session_sample(rn_session *s, const rn_sampling *how, int32_t *id,
         return rn_fail(err, RN_EINVAL,
                        "sample: the session is at position 0: feed it a token");
     size_t recent =
-        s->position < RN_SAMPLER_RECENT ? (size_t)s->position : RN_SAMPLER_RECENT;
+        s->position < RN_SESSION_RECENT ? (size_t)s->position : RN_SESSION_RECENT;
     rn_sampler_input in = {.logits = logits,
                            .vocab = s->model->config.vocab_size,
                            .recent = s->recent,
@@ -266,4 +266,13 @@ size_t rn_session_state_bytes(const rn_session *s)
 size_t rn_session_bytes(const rn_session *s)
 {
     return sizeof *s + s->block_bytes;
+}
+
+size_t rn_session_recent(const rn_session *s, int32_t *ids, size_t most)
+{
+    size_t count = most < RN_SESSION_RECENT ? most : RN_SESSION_RECENT;
+    if (s->position < count) count = (size_t)s->position;
+    for (size_t i = 0; i < count; i++)
+        ids[i] = s->recent[(s->position - count + i) % RN_SESSION_RECENT];
+    return count;
 }

@@ -194,13 +194,13 @@ static rn_status put(sink *to, const void *bytes, size_t count, rn_error *err)
 
 static size_t recent_count(const rn_session *s)
 {
-    return s->position < RN_SAMPLER_RECENT ? (size_t)s->position : RN_SAMPLER_RECENT;
+    return s->position < RN_SESSION_RECENT ? (size_t)s->position : RN_SESSION_RECENT;
 }
 
 /* Recent ids and logits, with zeros where there is none yet. */
 static rn_status put_recent(sink *to, const rn_session *s, rn_error *err)
 {
-    int32_t recent[RN_SAMPLER_RECENT] = {0};
+    int32_t recent[RN_SESSION_RECENT] = {0};
     memcpy(recent, s->recent, recent_count(s) * sizeof *recent);
     return put(to, recent, sizeof recent, err);
 }
