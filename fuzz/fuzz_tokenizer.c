@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "retnet/tokenizer.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +54,7 @@ static void use(const rn_tokenizer *t, const uint8_t *text, size_t length)
     decode(t, some, 64);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const uint8_t *zero = size ? memchr(data, 0, size) : NULL;

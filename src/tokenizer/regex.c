@@ -48,11 +48,12 @@ rn_status rn_regex_make(rn_regex **out, const char *pattern, size_t length,
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
     if (context) {
         pcre2_set_parens_nest_limit(context, PARENTHESES_MOST);
-        /* Callouts count the steps. */
+        pcre2_set_newline(context, PCRE2_NEWLINE_LF);
+        /* Callouts count the steps. ^ and $ are those of lines, as in Oniguruma. */
         if (r)
             r->code = pcre2_compile((PCRE2_SPTR)pattern, length,
-                                    PCRE2_UTF | PCRE2_UCP | PCRE2_AUTO_CALLOUT |
-                                        PCRE2_NEVER_BACKSLASH_C,
+                                    PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE |
+                                        PCRE2_AUTO_CALLOUT | PCRE2_NEVER_BACKSLASH_C,
                                     &code, &at, context);
     }
     pcre2_compile_context_free(context);
