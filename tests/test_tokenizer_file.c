@@ -84,7 +84,7 @@ static const struct {
     {RN_EFORMAT, PRE("{\"type\":\"Metaspace\",\"prepend_scheme\":\"no\"}"), "scheme"},
     {RN_EUNSUPPORTED,
      PRE("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"},\"behavior\":\"Isolated\"}"),
-     "the expression at byte 1"},
+     "the expression: missing closing"},
     {RN_EUNSUPPORTED,
      PRE("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a\"},\"behavior\":\"Merged\"}"),
      "behavior"},
