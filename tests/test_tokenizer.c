@@ -390,6 +390,7 @@ static void added_tokens_are_cut_out(void **state)
     check_words(t, "abcd", 0, "a|bcd");
     check_words(t, "xabcx", 0, "x|abc|x");
     assert_int_equal(rn_tokenizer_vocab(t), 23);
+    assert_false(rn_tokenizer_bytewise(t));
     assert_int_equal(rn_tokenizer_find_id(t, "word", 4), 20);
     assert_int_equal(rn_tokenizer_find_id(t, "nothing", 7), -1);
     rn_tokenizer_free(t);

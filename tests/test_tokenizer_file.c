@@ -298,6 +298,10 @@ static void tokenizers_that_do_not_fit_are_refused(void **state)
             "--tokenizer", in_scratch("other"), "--set", "vocab_size=600");
     check_refused(&c, 2, "has 605 ids, but the model's vocab_size is 600");
     child_free(&c);
+    c = TRAIN(in_scratch("padded"), "--steps", "1", "--tokenizer", in_scratch("other"),
+              "--set", "vocab_size=640");
+    check_done(&c);
+    child_free(&c);
 }
 
 int main(void)

@@ -27,6 +27,9 @@ void rn_tokenizer_free(rn_tokenizer *t);
 /** One more than the largest id. */
 size_t rn_tokenizer_vocab(const rn_tokenizer *t);
 
+/** Whether each id is one byte of the text, as with "byte". */
+bool rn_tokenizer_bytewise(const rn_tokenizer *t);
+
 /** How text is encoded; flags that may be joined. */
 enum {
     RN_ENCODE_SPECIAL = 1, /**< with the ids that the post-processor puts around a text */
