@@ -88,7 +88,9 @@ static int begin_text(decoding *d, rn_error *err)
 {
     rn_detokenizer_free(d->detokenizer);
     d->detokenizer = NULL;
-    return cli_code(rn_detokenizer_create(&d->detokenizer, d->tokenizer, d->skip, err));
+    rn_status st = rn_detokenizer_create(&d->detokenizer, d->tokenizer, d->skip, err);
+    if (!st && !d->json) rn_detokenizer_keep_bytes(d->detokenizer);
+    return cli_code(st);
 }
 
 static int end_text(decoding *d, rn_error *err)

@@ -275,9 +275,8 @@ static int open_model(training *t, rn_error *err)
     rn_model_info info;
     rn_model_info_get(t->model, &info);
     size_t ids = rn_tokenizer_vocab(t->tokenizer);
-    bool file = strcmp(cli_text(t->args, "tokenizer"), "byte") != 0;
-    if (ids == info.vocab_size) return CLI_DONE;
-    if ((init || file) && ids < info.vocab_size) return CLI_DONE;
+    const bool may_pad = init || !rn_tokenizer_bytewise(t->tokenizer);
+    if (ids == info.vocab_size || (may_pad && ids < info.vocab_size)) return CLI_DONE;
     return cli_usage(err,
                      "--tokenizer: %s has %zu ids, but the model's vocab_size is %zu",
                      cli_text(t->args, "tokenizer"), ids, info.vocab_size);

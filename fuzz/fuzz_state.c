@@ -4,6 +4,8 @@
  * reached. A session that loads must be able to go on.
  */
 #define _GNU_SOURCE /* memfd_create */
+#include "fuzz.h"
+
 #include "core/digest.h"
 #include "retnet/session.h"
 
@@ -18,8 +20,6 @@ enum { HEADER = 96, CHECKSUM = 8, VOCAB = 11 };
 static const char config[] =
     "{\"vocab_size\": 11, \"width\": 8, \"layers\": 1, \"heads\": 2, \"kv_heads\": 1,"
     " \"key_dim\": 4, \"value_dim\": 4, \"ffn_width\": 8}";
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static rn_model *open_model(void)
 {

@@ -5,6 +5,7 @@
 
 #include "fuzz.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -108,9 +108,7 @@ static void finished_text_is_not_held_back(void **state)
     const rn_tokenizer *t = golden_named("llama");
     static const char *const pieces[] = {"\xE2\x96\x81th", "<0xE2>", "<0x82>", "<0xAC>",
                                          "a"};
-    static const char *const shown[] = {"th", "", "", "",
-                                        "\xE2\x82\xAC"
-                                        "a"};
+    static const char *const shown[] = {"th", "", "", "", "\xE2\x82\xAC\x61"};
     rn_detokenizer *d;
     WORKS(rn_detokenizer_create(&d, t, true, err));
     for (size_t i = 0; i < COUNT(pieces); i++) {
@@ -392,6 +390,7 @@ static void added_tokens_are_cut_out(void **state)
     check_words(t, "abcd", 0, "a|bcd");
     check_words(t, "xabcx", 0, "x|abc|x");
     assert_int_equal(rn_tokenizer_vocab(t), 23);
+    assert_false(rn_tokenizer_bytewise(t));
     assert_int_equal(rn_tokenizer_find_id(t, "word", 4), 20);
     assert_int_equal(rn_tokenizer_find_id(t, "nothing", 7), -1);
     rn_tokenizer_free(t);
@@ -508,6 +507,44 @@ static void expressions_are_limited(void **state)
     rn_tokenizer_free(t);
 }
 
+/* What Oniguruma and PCRE2 read differently is translated or refused. */
+static void expressions_mean_what_they_did(void **state)
+{
+    (void)state;
+    static const char *const refused[] = {
+        "\\\\h+",   "[\\\\H]", "[a[bc]]", "[a&&b]", "(?m:.)", "(?i-x:a)",
+        "[^\\\\S]", "a{2}+",   "a{1,2}+", "\\\\Qa", "(?",     "[[:alpha:]]"};
+    static const struct {
+        const char *regex, *text, *expected;
+    } cases[] = {
+        {"\\\\s+", "a \xE1\xA0\x8E\x62", "a| |b"}, /* U+180E is no blank */
+        {"[\\\\sb]+", "a b\xE1\xA0\x8E", "a| |b"},
+        {"\\\\S+", "ab ab", "ab| |ab"},
+        {"^a", "ab\nab\nxx", "a|b|a|b|xx"},
+        {"[]b]", "ab]", "a|b"},
+        {"a{1,2}", "aaa", "aa|a"},
+        {"(?i:B)", "abab", "a|b|a|b"},
+    };
+    char fields[300];
+    static const char form[] = "\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{"
+                               "\"Regex\":\"%s\"},\"behavior\":\"Isolated\"}";
+    for (size_t i = 0; i < COUNT(refused); i++) {
+        char json[400];
+        rn_tokenizer *t;
+        snprintf(fields, sizeof fields, form, refused[i]);
+        snprintf(json, sizeof json, "{%s,\"model\":{\"vocab\":{},\"merges\":[]}}",
+                 fields);
+        FAILS(rn_tokenizer_open(&t, put_text("refused.json", json), err), RN_EUNSUPPORTED,
+              "pre_tokenizer: the expression");
+    }
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        snprintf(fields, sizeof fields, form, cases[i].regex);
+        rn_tokenizer *t = small(fields);
+        check_words(t, cases[i].text, 0, cases[i].expected);
+        rn_tokenizer_free(t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -525,6 +562,7 @@ int main(void)
         cmocka_unit_test(template_ids_are_put_around),
         cmocka_unit_test(the_end_is_found),
         cmocka_unit_test(expressions_are_limited),
+        cmocka_unit_test(expressions_mean_what_they_did),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -29,6 +29,7 @@ static void bytes_are_ids(void **state)
 {
     (void)state;
     assert_int_equal(rn_tokenizer_vocab(bytes_of_text), 256);
+    assert_true(rn_tokenizer_bytewise(bytes_of_text));
     unsigned char text[256];
     for (int i = 0; i < 256; i++) text[i] = (unsigned char)(255 - i);
     int32_t *ids;

@@ -98,9 +98,9 @@ rn_status rn_session_sample(rn_session *s, const rn_sampling *how, int32_t *id,
 /** Tokens appended so far. */
 uint64_t rn_session_position(const rn_session *s);
 
-/** The newest ids, oldest of them first, at most `most` and at most RN_SESSION_RECENT: what
-    the repeat penalty looks at, and what a detokenizer has to see before it goes on with
-    the session's text. Returns their number. */
+/** The newest ids, oldest of them first, at most `most` and at most RN_SESSION_RECENT:
+   what the repeat penalty looks at, and what a detokenizer has to see before it goes on
+   with the session's text. Returns their number. */
 #define RN_SESSION_RECENT 64
 size_t rn_session_recent(const rn_session *s, int32_t *ids, size_t most);
 

@@ -27,6 +27,9 @@ void rn_tokenizer_free(rn_tokenizer *t);
 /** One more than the largest id. */
 size_t rn_tokenizer_vocab(const rn_tokenizer *t);
 
+/** Whether each id is one byte of the text, as with "byte". */
+bool rn_tokenizer_bytewise(const rn_tokenizer *t);
+
 /** How text is encoded; flags that may be joined. */
 enum {
     RN_ENCODE_SPECIAL = 1, /**< with the ids that the post-processor puts around a text */
@@ -89,6 +92,9 @@ typedef struct rn_detokenizer rn_detokenizer;
 rn_status rn_detokenizer_create(rn_detokenizer **out, const rn_tokenizer *t,
                                 bool skip_special, rn_error *err);
 void rn_detokenizer_free(rn_detokenizer *d);
+
+/** Before the first id: bytes come as they are, as from rn_tokenizer_decode_bytes. */
+void rn_detokenizer_keep_bytes(rn_detokenizer *d);
 
 /** *text is owned by the detokenizer and valid until the next call. */
 rn_status rn_detokenizer_put(rn_detokenizer *d, int32_t id, const char **text,

@@ -24,6 +24,11 @@ size_t rn_tokenizer_vocab(const rn_tokenizer *t)
     return t->kind->vocab(t);
 }
 
+bool rn_tokenizer_bytewise(const rn_tokenizer *t)
+{
+    return t->kind->bytewise;
+}
+
 int32_t rn_tokenizer_find_id(const rn_tokenizer *t, const char *content, size_t length)
 {
     return t->kind->find(t, content, length);

@@ -13,9 +13,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Tokens that the repeat penalty looks back on. */
-#define RN_SAMPLER_RECENT 64
-
 /* A token and its logit. "Better" is a larger logit, then a lower id: a total order. */
 typedef struct rn_candidate {
     float logit;

@@ -19,7 +19,7 @@ struct rn_session {
     int32_t *pending; /* [RN_READ_CHUNK] ids position - pending_count .. position - 1 */
     size_t pending_count;
     uint64_t position;
-    int32_t recent[RN_SAMPLER_RECENT]; /* token of position p at p % RN_SAMPLER_RECENT */
+    int32_t recent[RN_SESSION_RECENT]; /* token of position p at p % RN_SESSION_RECENT */
     rn_sampler_scratch scratch;
     void *block;
     size_t block_bytes;

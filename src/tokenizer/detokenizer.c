@@ -74,6 +74,11 @@ void rn_detokenizer_free(rn_detokenizer *d)
     free(d);
 }
 
+void rn_detokenizer_keep_bytes(rn_detokenizer *d)
+{
+    d->decoding.raw = true;
+}
+
 static void show(const rn_detokenizer *d, const char **text, size_t *length)
 {
     const rn_bytes *out = &d->decoding.out;

@@ -1,6 +1,7 @@
 /* Expressions by PCRE2; see regex.h. */
 #include "tokenizer/regex.h"
 
+#include "tokenizer/regex_dialect.h"
 #include "tokenizer/utf8.h"
 
 #include <stdbool.h>
@@ -35,6 +36,26 @@ struct rn_regex_search {
     pcre2_match_context *context;
 };
 
+/* The compiled expression, or NULL with PCRE2's code and the place. */
+static pcre2_code *compile(const rn_bytes *text, int *code, PCRE2_SIZE *at)
+{
+    pcre2_compile_context *context = pcre2_compile_context_create(NULL);
+    if (!context) {
+        *code = PCRE2_ERROR_NOMEMORY;
+        return NULL;
+    }
+    pcre2_set_parens_nest_limit(context, PARENTHESES_MOST);
+    pcre2_set_newline(context, PCRE2_NEWLINE_LF);
+    /* Callouts count the steps. ^ and $ are those of lines, as in Oniguruma. */
+    pcre2_code *made =
+        pcre2_compile(text->data ? text->data : (PCRE2_SPTR) "", text->used,
+                      PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_AUTO_CALLOUT |
+                          PCRE2_NEVER_BACKSLASH_C,
+                      code, at, context);
+    pcre2_compile_context_free(context);
+    return made;
+}
+
 rn_status rn_regex_make(rn_regex **out, const char *pattern, size_t length,
                         const char *path, rn_error *err)
 {
@@ -42,31 +63,21 @@ rn_status rn_regex_make(rn_regex **out, const char *pattern, size_t length,
         return rn_fail(err, RN_EUNSUPPORTED,
                        "%s: an expression of %zu bytes, at most %zu are supported", path,
                        length, PATTERN_MOST);
-    int code;
-    PCRE2_SIZE at;
+    int code = 0;
+    PCRE2_SIZE at = 0;
+    rn_bytes text = {.used = 0};
     rn_regex *r = calloc(1, sizeof *r);
-    pcre2_compile_context *context = pcre2_compile_context_create(NULL);
-    if (context) {
-        pcre2_set_parens_nest_limit(context, PARENTHESES_MOST);
-        /* Callouts count the steps. */
-        if (r)
-            r->code = pcre2_compile((PCRE2_SPTR)pattern, length,
-                                    PCRE2_UTF | PCRE2_UCP | PCRE2_AUTO_CALLOUT |
-                                        PCRE2_NEVER_BACKSLASH_C,
-                                    &code, &at, context);
+    rn_status st = r ? rn_regex_dialect(&text, pattern, length, path, err)
+                     : rn_fail_memory(err, path, sizeof *r);
+    if (!st && !(r->code = compile(&text, &code, &at))) {
+        char reason[128] = "";
+        pcre2_get_error_message(code, (PCRE2_UCHAR *)reason, sizeof reason);
+        st = rn_fail(err, RN_EUNSUPPORTED, "%s: the expression: %s", path, reason);
     }
-    pcre2_compile_context_free(context);
-    if (r && r->code) {
-        *out = r;
-        return RN_OK;
-    }
-    bool memory = !r || !context;
-    free(r);
-    if (memory) return rn_fail_memory(err, path, sizeof *r);
-    char text[128] = "";
-    pcre2_get_error_message(code, (PCRE2_UCHAR *)text, sizeof text);
-    return rn_fail(err, RN_EUNSUPPORTED, "%s: the expression at byte %zu: %s", path, at,
-                   text);
+    rn_bytes_free(&text);
+    if (!st) *out = r;
+    else free(r);
+    return st;
 }
 
 void rn_regex_free(rn_regex *r)
