@@ -4,7 +4,7 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-set(RN_COMMANDS train generate eval info bench)
+set(RN_COMMANDS train generate chat eval quantize convert info bench)
 set(RN_SHARE ${PROJECT_BINARY_DIR}/share)
 set(RN_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/retnet)
 
@@ -95,6 +95,10 @@ foreach(part train encode decode)
 endforeach()
 foreach(command ${RN_COMMANDS})
     rn_written_by_program(retnet-${command}.1 ${CMAKE_INSTALL_MANDIR}/man1 --man ${command})
+endforeach()
+foreach(part train encode decode)
+    rn_written_by_program(retnet-tokenizer-${part}.1 ${CMAKE_INSTALL_MANDIR}/man1
+                          --man "tokenizer ${part}")
 endforeach()
 file(MAKE_DIRECTORY ${RN_SHARE}/bash)
 rn_written_by_program(bash/retnet ${CMAKE_INSTALL_DATADIR}/bash-completion/completions

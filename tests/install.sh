@@ -18,8 +18,8 @@ mv "$work/first" "$work/prefix"
 prefix=$work/prefix
 
 "$prefix/bin/retnet" --version >/dev/null || fail "the installed program does not run"
-for file in bin/retnet share/man/man1/retnet.1 share/man/man1/retnet-{train,generate,eval}.1 \
-    share/man/man1/retnet-{info,bench}.1 share/bash-completion/completions/retnet \
+for file in bin/retnet share/man/man1/retnet.1 share/man/man1/retnet-{train,generate,chat}.1 \
+    share/man/man1/retnet-{convert,tokenizer-encode}.1 share/bash-completion/completions/retnet \
     share/zsh/site-functions/_retnet share/fish/vendor_completions.d/retnet.fish; do
     [ -s "$prefix/$file" ] || fail "$file is missing or empty"
 done
