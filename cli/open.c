@@ -114,17 +114,16 @@ static void warn_of_tokenizer(const cli_args *args, const char *path,
     cli_print_error(NULL, line);
 }
 
-static int open_tokenizer_file(const cli_args *args, const char *path, cli_model *out,
-                               rn_error *err)
+/* Whether the tokenizer goes with the model. */
+static int check_tokenizer(const cli_args *args, const char *path, const cli_model *m,
+                           rn_error *err)
 {
-    rn_status st = rn_tokenizer_open(&out->tokenizer, path, err);
-    if (st) return cli_code(st);
-    const size_t ids = rn_tokenizer_vocab(out->tokenizer);
-    if (ids > out->info.vocab_size)
-        return cli_fail(err, "%s: has %zu ids, but the vocab_size of %s is %zu", path,
-                        ids, out->label, (size_t)out->info.vocab_size);
+    const size_t ids = rn_tokenizer_vocab(m->tokenizer);
+    if (ids > m->info.vocab_size)
+        return cli_fail(err, "%s: its tokenizer.json has %zu ids, its vocab_size is %zu",
+                        path, ids, (size_t)m->info.vocab_size);
     const char *note;
-    for (size_t i = 0; (note = rn_tokenizer_note(out->tokenizer, i)) != NULL; i++)
+    for (size_t i = 0; (note = rn_tokenizer_note(m->tokenizer, i)) != NULL; i++)
         warn_of_tokenizer(args, path, note);
     return CLI_DONE;
 }
@@ -137,27 +136,29 @@ static int open_bytes(cli_model *out, rn_error *err)
     return cli_code(rn_tokenizer_open(&out->tokenizer, "byte", err));
 }
 
+/* Whether the model's folder has a tokenizer in another format than those that are read.
+ */
+static bool has_other_tokenizer(const char *path)
+{
+    char file[4096];
+    return find_beside(path, "tokenizer.model", file, sizeof file) ||
+           find_beside(path, "vocab.json", file, sizeof file);
+}
+
 /* With --ids a tokenizer is welcome, but nobody needs it. */
 static int open_tokenizer(const cli_args *args, const char *path, cli_model *out,
                           rn_error *err)
 {
-    char file[4096];
-    const bool gguf = path && !strcmp(out->info.dialect, "gguf");
-    const bool beside =
-        path && !gguf && find_beside(path, "tokenizer.json", file, sizeof file);
-    if (gguf || beside) {
-        int code = open_tokenizer_file(args, gguf ? path : file, out, err);
-        if (code && gguf && err->status == RN_ENOTFOUND) return open_bytes(out, err);
-        if (!code || !cli_has(args, "ids") || !cli_given(args, "ids")) return code;
-        rn_tokenizer_free(out->tokenizer);
-        out->tokenizer = NULL;
-        warn_of_tokenizer(args, "the tokenizer is left out", err->message);
-        return CLI_DONE;
-    }
-    if (path && (find_beside(path, "tokenizer.model", file, sizeof file) ||
-                 find_beside(path, "vocab.json", file, sizeof file)))
-        return CLI_DONE;
-    return open_bytes(out, err);
+    if (!path) return open_bytes(out, err);
+    rn_status st = rn_tokenizer_open_of_model(&out->tokenizer, path, err);
+    if (st == RN_ENOTFOUND)
+        return has_other_tokenizer(path) ? CLI_DONE : open_bytes(out, err);
+    int code = st ? cli_code(st) : check_tokenizer(args, path, out, err);
+    if (!code || !cli_has(args, "ids") || !cli_given(args, "ids")) return code;
+    rn_tokenizer_free(out->tokenizer);
+    out->tokenizer = NULL;
+    warn_of_tokenizer(args, "the tokenizer is left out", err->message);
+    return CLI_DONE;
 }
 
 void cli_warn_of_keys(const cli_args *args, const rn_model *model, const char *label)

@@ -480,12 +480,9 @@ static int open_tokenizer(training *t, rn_error *err)
     const char *model = t->continues ? t->out : cli_text(t->args, "init");
     if (cli_given(t->args, "tokenizer") || !model)
         return cli_code(rn_tokenizer_open(&t->tokenizer, name, err));
-    char *own = cli_join(model, "tokenizer.json");
-    if (!own) return cli_fail(err, "out of memory for a path");
-    if (access(own, F_OK) == 0) name = own;
-    int code = cli_code(rn_tokenizer_open(&t->tokenizer, name, err));
-    free(own);
-    return code;
+    rn_status st = rn_tokenizer_open_of_model(&t->tokenizer, model, err);
+    if (st == RN_ENOTFOUND) st = rn_tokenizer_open(&t->tokenizer, name, err);
+    return cli_code(st);
 }
 
 static int prepare(training *t, rn_error *err)

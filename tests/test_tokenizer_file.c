@@ -273,6 +273,45 @@ static void models_bring_their_tokenizer(void **state)
     child_free(&c);
 }
 
+/* The text that a model goes on with; to be freed. */
+static char *continued(const char *model)
+{
+    child c = RUN("generate", model, "-p", "the king", "-n", "12", "--seed", "3",
+                  "--json", "--quiet");
+    check_done(&c);
+    json_t *o = child_json(&c);
+    char *text = strdup(json_string_value(json_object_get(o, "text")));
+    json_decref(o);
+    child_free(&c);
+    return text;
+}
+
+/* bpe is the model of the test before. */
+static void one_file_holds_model_and_tokenizer(void **state)
+{
+    (void)state;
+    child c = RUN("convert", in_scratch("bpe"), in_scratch("bpe.gguf"), "--to", "gguf");
+    check_done(&c);
+    child_free(&c);
+    char *folder = continued(in_scratch("bpe")),
+         *file = continued(in_scratch("bpe.gguf"));
+    assert_string_equal(folder, file);
+    free(folder);
+    free(file);
+
+    c = RUN("train", "--data", in_scratch("text"), "--out", in_scratch("tuned"), "--init",
+            in_scratch("bpe.gguf"), "--steps", "1", "--batch", "1", "--seq", "16");
+    check_done(&c);
+    child_free(&c);
+    size_t size = 0, copied = 0;
+    char *before = get_bytes(in_scratch("tok/tokenizer.json"), &size);
+    char *after = get_bytes(in_scratch("tuned/tokenizer.json"), &copied);
+    assert_int_equal(size, copied);
+    assert_memory_equal(before, after, size);
+    free(before);
+    free(after);
+}
+
 static void tokenizers_that_do_not_fit_are_refused(void **state)
 {
     (void)state;
@@ -288,7 +327,7 @@ static void tokenizers_that_do_not_fit_are_refused(void **state)
     put_bytes("other/tokenizer.json", json, size);
     free(json);
     child c = RUN("generate", in_scratch("other"), "-p", "a", "-n", "1");
-    check_refused(&c, 1, "has 605 ids, but the vocab_size of");
+    check_refused(&c, 1, "has 605 ids, its vocab_size is 256");
     child_free(&c);
     c = RUN("generate", in_scratch("other"), "--ids", "-p", "1 2", "-n", "2", "--greedy",
             "--quiet");
@@ -312,6 +351,7 @@ int main(void)
         cmocka_unit_test(cut_files_are_refused),
         cmocka_unit_test(texts_can_be_refused),
         cmocka_unit_test(models_bring_their_tokenizer),
+        cmocka_unit_test(one_file_holds_model_and_tokenizer),
         cmocka_unit_test(tokenizers_that_do_not_fit_are_refused),
     };
     return cmocka_run_group_tests(tests, program_open, scratch_close);

@@ -24,6 +24,11 @@ typedef struct rn_tokenizer rn_tokenizer;
 rn_status rn_tokenizer_open(rn_tokenizer **out, const char *name, rn_error *err);
 void rn_tokenizer_free(rn_tokenizer *t);
 
+/** The tokenizer that a model brings: the tokenizer.json in its folder, or beside the
+   file that the model is, or inside of a GGUF file. RN_ENOTFOUND where there is none. */
+rn_status rn_tokenizer_open_of_model(rn_tokenizer **out, const char *model,
+                                     rn_error *err);
+
 /** One more than the largest id. */
 size_t rn_tokenizer_vocab(const rn_tokenizer *t);
 

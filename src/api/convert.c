@@ -6,8 +6,9 @@
 #include "api/convert.h"
 
 #include "api/save.h"
-#include "api/side_files.h"
+#include "api/filled.h"
 #include "core/file.h"
+#include "formats/side_files.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -147,7 +148,7 @@ rn_status rn_convert(const char *in, const char *out, const rn_convert_options *
     if (!strcmp(options->to, "gguf"))
         return rn_convert_gguf(in, out, options, report, err);
     st = plan(&c, err);
-    if (!st) st = rn_side_files_place(out, fill_folder, &c, err);
+    if (!st) st = rn_folder_filled(out, fill_folder, &c, err);
     if (!st && report) *report = c.report;
     json_decref(c.config);
     rn_matched_close(&c.in);

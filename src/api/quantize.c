@@ -9,10 +9,11 @@
 #include "api/blame.h"
 #include "api/matched.h"
 #include "api/save.h"
-#include "api/side_files.h"
+#include "api/filled.h"
 #include "core/arena.h"
 #include "core/file.h"
 #include "cpu/cpu.h"
+#include "formats/side_files.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -243,7 +244,7 @@ rn_status rn_quantize(const char *in, const char *out, const rn_quantize_options
     if (st) return st;
     r.threads = options->threads ? options->threads : rn_cpu_cores();
     st = plan(&r, err);
-    if (!st) st = rn_side_files_place(out, fill_folder, &r, err);
+    if (!st) st = rn_folder_filled(out, fill_folder, &r, err);
     if (!st && report) *report = r.report;
     free(r.numbers);
     free(r.blocks);

@@ -2,6 +2,7 @@
    from ids is in src/tokenizer/detokenizer.c. */
 #define _POSIX_C_SOURCE 200809L
 #include "core/file.h"
+#include "formats/gguf.h"
 #include "tokenizer/tokenizer.h"
 
 #include <stdlib.h>
@@ -68,6 +69,19 @@ static rn_status copy_file(const char *from, const char *folder, const char *as,
         rn_map_close(&map);
     }
     free(to);
+    return st;
+}
+
+rn_status rn_tokenizer_open_of_model(rn_tokenizer **out, const char *model, rn_error *err)
+{
+    if (rn_gguf_is(model)) return rn_tokenizer_file.open(out, model, err);
+    char *file = rn_path_is_folder(model) ? rn_path_join(model, "tokenizer.json")
+                                          : rn_tokenizer_beside(model, "tokenizer.json");
+    if (!file) return rn_fail_memory(err, model, strlen(model));
+    rn_status st = rn_path_exists(file)
+                       ? rn_tokenizer_file.open(out, file, err)
+                       : rn_fail(err, RN_ENOTFOUND, "%s: there is no such file", file);
+    free(file);
     return st;
 }
 

@@ -93,10 +93,10 @@ static rn_status write_moments(const rn_trainer *t, const char *folder, rn_error
 static rn_status link_companions(const char *out, const char *folder, rn_error *err)
 {
     rn_status st = RN_OK;
-    for (size_t i = 0; i < RN_COMPANIONS && !st; i++) {
-        char *path = rn_path_join(out, rn_companions[i]);
+    for (size_t i = 0; i < RN_SIDE_FILES && !st; i++) {
+        char *path = rn_path_join(out, rn_side_files[i]);
         if (!path) return fail_path(err, out);
-        if (rn_path_exists(path)) st = publish_file(out, folder, rn_companions[i], err);
+        if (rn_path_exists(path)) st = publish_file(out, folder, rn_side_files[i], err);
         free(path);
     }
     return st;

@@ -180,7 +180,7 @@ static bool is_temporary(const char *name)
     static const char *const targets[] = {"latest", "model.safetensors", "config.json",
                                           "metrics.jsonl", "best"};
     return is_temporary_of(name, targets, sizeof targets / sizeof targets[0]) ||
-           is_temporary_of(name, rn_companions, RN_COMPANIONS);
+           is_temporary_of(name, rn_side_files, RN_SIDE_FILES);
 }
 
 /* What every checkpoint holds. */
@@ -192,10 +192,10 @@ static bool is_step_file(const char *name)
 {
     for (size_t i = 0; i < STEP_FILES; i++)
         if (strcmp(name, step_files[i]) == 0) return true;
-    for (size_t i = 0; i < RN_COMPANIONS; i++)
-        if (strcmp(name, rn_companions[i]) == 0) return true;
+    for (size_t i = 0; i < RN_SIDE_FILES; i++)
+        if (strcmp(name, rn_side_files[i]) == 0) return true;
     return is_temporary_of(name, step_files, STEP_FILES) ||
-           is_temporary_of(name, rn_companions, RN_COMPANIONS);
+           is_temporary_of(name, rn_side_files, RN_SIDE_FILES);
 }
 
 /* Whether this is a folder, not a link to one, in which only files of a checkpoint lie.

@@ -108,7 +108,7 @@ static rn_status prepare_folder(loop *r, rn_error *err)
     const rn_train_run_options *o = r->o;
     const rn_train_state *s = &r->t->state;
     rn_status st = RN_OK;
-    if (!r->resumed && o->companions) st = rn_companions_copy(o->companions, o->out, err);
+    if (!r->resumed && o->companions) st = rn_side_files_copy(o->companions, o->out, err);
     if (!st) st = rn_best_place(o->out, s->best_step, err);
     if (!st) st = rn_folder_clean(o->out, &(rn_keep){o->keep, s->best_step}, err);
     if (st) return st;

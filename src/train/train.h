@@ -11,6 +11,7 @@
 
 #include "core/digest.h"
 #include "core/error.h"
+#include "formats/side_files.h"
 #include "model/model.h"
 #include "retnet/train.h"
 #include "train/record.h"
@@ -212,15 +213,6 @@ void rn_samples_free(rn_samples *s);
 
 /* The text of step `step`, prompt included: UTF-8, owned by `s` until the next. */
 rn_status rn_samples_take(rn_samples *s, uint64_t step, const char **text, rn_error *err);
-
-/* ---- companions.c ---- */
-
-/* Files beside a model that belong to it: its tokenizer and settings of generation. */
-enum { RN_COMPANIONS = 9 };
-extern const char *const rn_companions[RN_COMPANIONS];
-
-/* Copies those of the model `from` (a folder or a file in one) into the folder `to`. */
-rn_status rn_companions_copy(const char *from, const char *to, rn_error *err);
 
 /* ---- folder.c ---- */
 

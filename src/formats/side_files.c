@@ -1,7 +1,6 @@
-/* Copies of the files that belong to a model and not to its weights, and folders that
-   appear whole. */
+/* The files that belong to a model and not to its weights, and their copies. */
 #define _POSIX_C_SOURCE 200809L
-#include "api/side_files.h"
+#include "formats/side_files.h"
 
 #include "core/file.h"
 #include "formats/gguf_model.h"
@@ -9,17 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const SIDE_FILES[] = {
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "tokenizer.model",
-    "vocab.json",
-    "merges.txt",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "chat_template.jinja",
-    "generation_config.json",
-};
+const char *const rn_side_files[RN_SIDE_FILES] = {
+    "tokenizer.json",     "tokenizer_config.json",
+    "tokenizer.model",    "vocab.json",
+    "merges.txt",         "special_tokens_map.json",
+    "added_tokens.json",  "generation_config.json",
+    "chat_template.jinja"};
 
 static rn_status copy_file(const char *from, const char *to, rn_error *err)
 {
@@ -72,26 +66,13 @@ rn_status rn_side_files_copy(const char *in, const char *folder, rn_error *err)
     rn_status st = RN_OK;
     char *beside = folder_of(in);
     if (!beside) return rn_fail_memory(err, in, strlen(in));
-    for (size_t i = 0; !st && i < sizeof SIDE_FILES / sizeof SIDE_FILES[0]; i++) {
-        char *from = rn_path_join(beside, SIDE_FILES[i]);
-        char *to = rn_path_join(folder, SIDE_FILES[i]);
+    for (size_t i = 0; !st && i < RN_SIDE_FILES; i++) {
+        char *from = rn_path_join(beside, rn_side_files[i]);
+        char *to = rn_path_join(folder, rn_side_files[i]);
         st = from && to ? copy_file(from, to, err) : rn_fail_memory(err, in, strlen(in));
         free(from);
         free(to);
     }
     free(beside);
-    return st;
-}
-
-rn_status rn_side_files_place(const char *out, rn_fill_fn *fill, void *user,
-                              rn_error *err)
-{
-    char *folder;
-    rn_status st = rn_make_folder_beside(&folder, out, err);
-    if (st) return st;
-    st = fill(user, folder, err);
-    if (!st) st = rn_place_folder(folder, out, err);
-    if (st) rn_remove_folder(folder, NULL);
-    free(folder);
     return st;
 }

@@ -1,0 +1,12 @@
+/* A new folder that is whole or not there. */
+#ifndef RN_API_FILLED_H
+#define RN_API_FILLED_H
+
+#include "core/error.h"
+
+/* Makes a folder beside `out`, has it filled, and gives it the name `out`, which must be
+   free (RN_EEXIST); when something fails nothing is left. */
+typedef rn_status rn_fill_fn(void *user, const char *folder, rn_error *err);
+rn_status rn_folder_filled(const char *out, rn_fill_fn *fill, void *user, rn_error *err);
+
+#endif
