@@ -5,6 +5,7 @@
 
 #include "scratch.h"
 
+#include <stdbool.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
@@ -117,6 +118,17 @@ static inline double json_number(const json_t *o, const char *key)
     const json_t *value = json_object_get(o, key);
     if (!json_is_number(value)) fail_msg("%s is no number", key);
     return json_number_value(value);
+}
+
+/* Under the thread sanitizer OpenMP itself does not start with files that small. */
+static inline bool needs_large_files(void)
+{
+#if defined(__has_feature)
+#    if __has_feature(thread_sanitizer)
+    return true;
+#    endif
+#endif
+    return false;
 }
 
 #endif

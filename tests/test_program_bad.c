@@ -227,17 +227,6 @@ static void test_existing_output(void **state)
     free(now);
 }
 
-/* Under the thread sanitizer OpenMP itself does not start with files that small. */
-static bool needs_large_files(void)
-{
-#if defined(__has_feature)
-#    if __has_feature(thread_sanitizer)
-    return true;
-#    endif
-#endif
-    return false;
-}
-
 /* A file that may not grow is one line, not a signal. */
 static void test_file_size_limit(void **state)
 {

@@ -6,6 +6,7 @@
 
 #include "program_fixture.h"
 #include "core/file.h"
+#include "retnet/data.h"
 #include "tokenizer_fixture.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -225,7 +226,7 @@ static void texts_can_be_refused(void **state)
     rn_tokenizer_free(t);
 }
 
-/* ---- the program ---- */
+/* ---- token files ---- */
 
 static const char *golden_file(const char *folder)
 {
@@ -237,6 +238,36 @@ static const char *golden_file(const char *folder)
     free(bytes);
     return path;
 }
+
+static void documents_end_in_the_end_id(void **state)
+{
+    (void)state;
+    rn_tokenizer *t;
+    rn_tokens *tokens;
+    WORKS(rn_tokenizer_open(&t, golden_file("gpt2"), err));
+    const char *path =
+        put_text("docs.jsonl", "{\"text\": \"the king\"}\n{\"text\": \"\"}\n"
+                               "{\"text\": \"a queen\"}\n");
+    WORKS(rn_tokens_build(&tokens, in_scratch("docs.bin"), &path, 1, NULL, t, err));
+    const size_t count = rn_tokens_count(tokens);
+    int32_t ids[64];
+    uint8_t starts[64];
+    assert_in_range(count, 3, 64);
+    WORKS(rn_tokens_read_documents(tokens, 0, count, ids, starts, err));
+    const int32_t end = rn_tokenizer_end_id(t);
+    size_t ends = 0;
+    assert_true(end >= 0);
+    for (size_t i = 0; i < count; i++) {
+        ends += ids[i] == end;
+        assert_int_equal(starts[i] != 0, i == 0 || ids[i - 1] == end);
+    }
+    assert_int_equal(ends, 2); /* one without text is none */
+    assert_int_equal(ids[count - 1], end);
+    rn_tokens_free(tokens);
+    rn_tokenizer_free(t);
+}
+
+/* ---- the program ---- */
 
 static void models_bring_their_tokenizer(void **state)
 {
@@ -350,6 +381,7 @@ int main(void)
         cmocka_unit_test(limits_are_kept),
         cmocka_unit_test(cut_files_are_refused),
         cmocka_unit_test(texts_can_be_refused),
+        cmocka_unit_test(documents_end_in_the_end_id),
         cmocka_unit_test(models_bring_their_tokenizer),
         cmocka_unit_test(one_file_holds_model_and_tokenizer),
         cmocka_unit_test(tokenizers_that_do_not_fit_are_refused),
