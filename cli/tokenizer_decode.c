@@ -123,24 +123,25 @@ static bool is_between(char c)
            c == ']';
 }
 
-/* The number at text[*at]; on success *at is behind it. */
+/* The number at text[*at]; on success *at is behind it. Ids are u32 in tokenizer files;
+   those above what a vocabulary can have here become -1, which no token has. */
 static int read_id(const char *text, size_t length, size_t *at, const char *name,
                    int32_t *id, rn_error *err)
 {
     int64_t value = 0;
     size_t begin = *at, end = begin;
     for (; end < length && text[end] >= '0' && text[end] <= '9'; end++)
-        if (value <= INT32_MAX) value = 10 * value + (text[end] - '0');
+        if (value <= UINT32_MAX) value = 10 * value + (text[end] - '0');
     bool number = end > begin && (end == length || is_between(text[end]));
     while (end < length && !is_between(text[end])) end++;
     int shown = end - begin < 40 ? (int)(end - begin) : 40;
     if (!number)
         return cli_fail(err, "%s: '%.*s' is not a token id", name, shown, text + begin);
-    if (value > INT32_MAX)
-        return cli_fail(err, "%s: %.*s is outside 0 to %d", name, shown, text + begin,
-                        INT32_MAX);
+    if (value > UINT32_MAX)
+        return cli_fail(err, "%s: %.*s is outside 0 to %" PRIu32, name, shown,
+                        text + begin, UINT32_MAX);
     *at = end;
-    *id = (int32_t)value;
+    *id = value > INT32_MAX ? -1 : (int32_t)value;
     return CLI_DONE;
 }
 

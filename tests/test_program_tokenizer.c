@@ -316,7 +316,7 @@ static void wrong_usage_and_files(void **state)
 {
     (void)state;
     const char *none = in_scratch("none"), *text = in_scratch("text");
-    const char *x = put_text("x", "1 2x 3"), *far = put_text("far", "2147483648");
+    const char *x = put_text("x", "1 2x 3"), *far = put_text("far", "4294967296");
     const char *row = put_text("row.jsonl", "{\"text\": 3}\n");
     REFUSED(2, "FILES... is missing", "train", none);
     REFUSED(2, "vocabulary of 200: must be 257 to", "train", none, text, "--vocab=200");
@@ -331,7 +331,7 @@ static void wrong_usage_and_files(void **state)
     REFUSED(1, "row.jsonl: line 1", "encode", "byte", row, "--out", in_scratch("n.bin"));
     REFUSED(1, "none", "encode", "byte", text, "--out", none);
     REFUSED(2, "exclude each other", "decode", "byte", "--special", "--no-special");
-    REFUSED(1, "far: 2147483648 is outside", "decode", "byte", far);
+    REFUSED(1, "far: 4294967296 is outside", "decode", "byte", far);
     REFUSED(1, "both input and output", "encode", "byte", in_scratch("ids.bin"), "--out",
             in_scratch("ids.bin"));
     child c = RUN("tokenizer", "decode", "byte", x);
