@@ -3,7 +3,6 @@
  * the model's hash and the checksums made right, so that what lies behind them is
  * reached. A session that loads must be able to go on.
  */
-#define _GNU_SOURCE /* memfd_create */
 #include "fuzz.h"
 
 #include "core/digest.h"
@@ -12,8 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 enum { HEADER = 96, CHECKSUM = 8, VOCAB = 11 };
 
@@ -44,31 +41,22 @@ static void go_on(rn_session *s)
 
 static void load(rn_model *m, const uint8_t *data, size_t size)
 {
-    char path[64];
     rn_session *s = NULL;
     rn_error err;
-    const int fd = memfd_create("state", MFD_CLOEXEC);
-    if (fd < 0 || write(fd, data, size) != (ssize_t)size) abort();
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    const char *path = fuzz_file("state", data, size);
     if (!rn_session_load(&s, m, path, &err)) go_on(s);
     rn_session_free(s);
-    close(fd);
 }
 
 /* The hash in the file of an empty session. */
 static void own_hash(rn_model *m, uint8_t hash[8])
 {
-    char path[] = "/tmp/retnet-fuzz-XXXXXX";
-    const int fd = mkstemp(path);
+    const char *path = fuzz_file("own", hash, 0);
     rn_session *s = NULL;
-    FILE *file = NULL;
-    if (fd < 0 || rn_session_create(&s, m, NULL) || rn_session_save(s, path, NULL))
-        abort();
-    file = fopen(path, "rb");
+    if (rn_session_create(&s, m, NULL) || rn_session_save(s, path, NULL)) abort();
+    FILE *file = fopen(path, "rb");
     if (!file || fseek(file, 16, SEEK_SET) || fread(hash, 1, 8, file) != 8) abort();
     fclose(file);
-    close(fd);
-    unlink(path);
     rn_session_free(s);
 }
 

@@ -1,17 +1,13 @@
 /* tokenizer.json: bytes up to the first zero byte are the file, the rest is a text that
    is encoded and decoded with it, all at once and id by id. */
-#define _GNU_SOURCE
 #include "retnet/tokenizer.h"
 
 #include "fuzz.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 static void check(bool right)
 {
@@ -60,13 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const uint8_t *zero = size ? memchr(data, 0, size) : NULL;
     const size_t file = zero ? (size_t)(zero - data) : size;
-    static int fd = -1; /* a file in memory, used again and again */
-    static char path[64];
-    if (fd < 0) {
-        fd = memfd_create("tokenizer.json", 0);
-        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    }
-    if (ftruncate(fd, 0) || pwrite(fd, data, file, 0) != (ssize_t)file) return 0;
+    const char *path = fuzz_file("tokenizer.json", data, file);
     rn_tokenizer *t;
     rn_error err;
     if (rn_tokenizer_open(&t, path, &err)) return 0;

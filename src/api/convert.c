@@ -96,15 +96,10 @@ static rn_status plan(rn_conversion *c, rn_error *err)
 static rn_status write_config(const rn_conversion *c, const char *path, rn_error *err)
 {
     if (!c->config) return rn_save_config(c->in.plan, path, err);
-    rn_writer *w = NULL;
     char *text = json_dumps(c->config, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
     if (!text) return rn_fail_memory(err, path, 0);
-    rn_status st = rn_writer_open(&w, path, err);
-    if (!st) st = rn_writer_put(w, text, strlen(text), err);
-    if (!st) st = rn_writer_put(w, "\n", 1, err);
+    rn_status st = rn_save_text(text, path, err);
     free(text);
-    if (!st) return rn_writer_commit(w, err);
-    rn_writer_abandon(w);
     return st;
 }
 

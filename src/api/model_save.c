@@ -52,17 +52,23 @@ static rn_status check_folder(const rn_model *m, const char *path, rn_error *err
                    st ? why.message : "its keys differ");
 }
 
-rn_status rn_save_config(const rn_model *m, const char *path, rn_error *err)
+rn_status rn_save_text(const char *text, const char *path, rn_error *err)
 {
     rn_writer *w = NULL;
-    char *text = rn_model_config_json(m);
-    if (!text) return rn_fail_memory(err, RN_CONFIG_FILE, sizeof m->config);
     rn_status st = rn_writer_open(&w, path, err);
     if (!st) st = rn_writer_put(w, text, strlen(text), err);
     if (!st) st = rn_writer_put(w, "\n", 1, err);
-    free(text);
     if (!st) return rn_writer_commit(w, err);
     rn_writer_abandon(w);
+    return st;
+}
+
+rn_status rn_save_config(const rn_model *m, const char *path, rn_error *err)
+{
+    char *text = rn_model_config_json(m);
+    if (!text) return rn_fail_memory(err, RN_CONFIG_FILE, sizeof m->config);
+    rn_status st = rn_save_text(text, path, err);
+    free(text);
     return st;
 }
 

@@ -57,17 +57,12 @@ rn_status rn_tokenizer_encode(const rn_tokenizer *t, const void *text, size_t le
     return st;
 }
 
-static rn_status copy_file(const char *from, const char *folder, const char *as,
-                           rn_error *err)
+static rn_status copy_as(const char *from, const char *folder, const char *name,
+                         rn_error *err)
 {
-    rn_map map;
-    char *to = rn_path_join(folder, as);
-    if (!to) return rn_fail_memory(err, folder, strlen(folder));
-    rn_status st = rn_map_open(&map, from, err);
-    if (!st) {
-        st = rn_write_file(to, map.data, map.size, err);
-        rn_map_close(&map);
-    }
+    char *to = rn_path_join(folder, name);
+    rn_status st =
+        to ? rn_copy_file(from, to, err) : rn_fail_memory(err, folder, strlen(folder));
     free(to);
     return st;
 }
@@ -75,8 +70,7 @@ static rn_status copy_file(const char *from, const char *folder, const char *as,
 rn_status rn_tokenizer_open_of_model(rn_tokenizer **out, const char *model, rn_error *err)
 {
     if (rn_gguf_is(model)) return rn_tokenizer_file.open(out, model, err);
-    char *file = rn_path_is_folder(model) ? rn_path_join(model, "tokenizer.json")
-                                          : rn_tokenizer_beside(model, "tokenizer.json");
+    char *file = rn_path_beside(model, "tokenizer.json");
     if (!file) return rn_fail_memory(err, model, strlen(model));
     rn_status st = rn_path_exists(file)
                        ? rn_tokenizer_file.open(out, file, err)
@@ -91,11 +85,11 @@ rn_status rn_tokenizer_copy(const char *name, const char *folder, rn_error *err)
     if (rn_tokenizer_find(name) != &rn_tokenizer_file) return RN_OK;
     char *file =
         rn_path_is_folder(name) ? rn_path_join(name, "tokenizer.json") : strdup(name);
-    char *beside = file ? rn_tokenizer_beside(file, config) : NULL;
+    char *beside = file ? rn_path_beside(file, config) : NULL;
     rn_status st =
         beside ? rn_make_folder(folder, err) : rn_fail_memory(err, name, strlen(name));
-    if (!st) st = copy_file(file, folder, "tokenizer.json", err);
-    if (!st && rn_path_exists(beside)) st = copy_file(beside, folder, config, err);
+    if (!st) st = copy_as(file, folder, "tokenizer.json", err);
+    if (!st && rn_path_exists(beside)) st = copy_as(beside, folder, config, err);
     free(file);
     free(beside);
     return st;

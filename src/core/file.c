@@ -74,6 +74,28 @@ char *rn_path_join(const char *dir, const char *name)
     return path;
 }
 
+char *rn_path_beside(const char *path, const char *name)
+{
+    if (rn_path_is_folder(path)) return rn_path_join(path, name);
+    const char *slash = strrchr(path, '/');
+    const size_t folder = slash ? (size_t)(slash - path) + 1 : 0, n = strlen(name) + 1;
+    char *beside = malloc(folder + n);
+    if (!beside) return NULL;
+    memcpy(beside, path, folder);
+    memcpy(beside + folder, name, n);
+    return beside;
+}
+
+rn_status rn_copy_file(const char *from, const char *to, rn_error *err)
+{
+    rn_map map;
+    rn_status st = rn_map_open(&map, from, err);
+    if (st) return st;
+    st = rn_write_file(to, map.data, map.size, err);
+    rn_map_close(&map);
+    return st;
+}
+
 rn_status rn_make_folder(const char *path, rn_error *err)
 {
     if (!*path) return rn_fail(err, RN_EINVAL, "a folder's name is empty");

@@ -39,6 +39,9 @@ void rn_writer_abandon(rn_writer *w);                    /* NULL is allowed; fre
 /* Open, put, commit in one call. */
 rn_status rn_write_file(const char *path, const void *bytes, size_t count, rn_error *err);
 
+/* Writes the bytes of the file `from` to `to`. */
+rn_status rn_copy_file(const char *from, const char *to, rn_error *err);
+
 bool rn_path_exists(const char *path);
 bool rn_path_is_folder(const char *path);
 
@@ -67,5 +70,8 @@ rn_status rn_remove_folder(const char *path, rn_error *err);
 
 /* dir + "/" + name in a new string; NULL when memory is short. Freed with free. */
 char *rn_path_join(const char *dir, const char *name);
+
+/* The same for a file of this name in the folder `path`, or beside the file `path`. */
+char *rn_path_beside(const char *path, const char *name);
 
 #endif

@@ -45,14 +45,7 @@ void rn_checkpoint_close(rn_checkpoint *c)
 static char *config_beside(const char *path)
 {
     if (rn_gguf_is(path)) return strdup(path);
-    if (rn_path_is_folder(path)) return rn_path_join(path, "config.json");
-    const char *slash = strrchr(path, '/');
-    if (!slash) return strdup("config.json");
-    size_t length = (size_t)(slash - path) + 1;
-    char *folder = strndup(path, length);
-    char *joined = folder ? rn_path_join(folder, "config.json") : NULL;
-    free(folder);
-    return joined;
+    return rn_path_beside(path, "config.json");
 }
 
 /* Where a native name lies among the weights, or RN_NO_WEIGHT. */

@@ -61,14 +61,6 @@ static void close_folder(folder *f)
     json_decref(f->config);
 }
 
-/* The folder itself, or the one that a file lies in. */
-static char *folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    if (rn_path_is_folder(path)) return strdup(path);
-    return slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-}
-
 /* An optional JSON object; damaged ones are errors. */
 static rn_status parse(json_t **out, const rn_map *text, const char *path, rn_error *err)
 {
@@ -78,10 +70,10 @@ static rn_status parse(json_t **out, const rn_map *text, const char *path, rn_er
     return rn_fail(err, RN_EFORMAT, "%s: not a JSON object", path);
 }
 
-static rn_status read_model_config(folder *f, const char *beside, rn_error *err)
+static rn_status read_model_config(folder *f, const char *in, rn_error *err)
 {
-    char *path = rn_path_join(beside, "config.json");
-    if (!path) return rn_fail_memory(err, beside, strlen(beside));
+    char *path = rn_path_beside(in, "config.json");
+    if (!path) return rn_fail_memory(err, in, strlen(in));
     rn_status st = rn_path_exists(path) ? rn_json_read(&f->config, path, err) : RN_OK;
     free(path);
     return st;
@@ -89,10 +81,9 @@ static rn_status read_model_config(folder *f, const char *beside, rn_error *err)
 
 static rn_status open_folder(folder *f, const char *in, rn_error *err)
 {
-    char *beside = folder_of(in);
-    rn_status st = beside ? RN_OK : rn_fail_memory(err, in, strlen(in));
+    rn_status st = RN_OK;
     for (size_t i = 0; i < FILES && !st; i++) {
-        f->path[i] = rn_path_join(beside, rn_gguf_files[i]);
+        f->path[i] = rn_path_beside(in, rn_gguf_files[i]);
         if (!f->path[i]) st = rn_fail_memory(err, in, strlen(in));
         else if (rn_path_exists(f->path[i]))
             st = rn_map_open(&f->text[i], f->path[i], err);
@@ -104,9 +95,7 @@ static rn_status open_folder(folder *f, const char *in, rn_error *err)
     if (!st)
         st = parse(&f->generation_config, &f->text[GENERATION_CONFIG],
                    f->path[GENERATION_CONFIG], err);
-    if (!st) st = read_model_config(f, beside, err);
-    free(beside);
-    return st;
+    return st ? st : read_model_config(f, in, err);
 }
 
 /* ---- ids ---- */

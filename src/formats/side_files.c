@@ -15,25 +15,6 @@ const char *const rn_side_files[RN_SIDE_FILES] = {
     "added_tokens.json",  "generation_config.json",
     "chat_template.jinja"};
 
-static rn_status copy_file(const char *from, const char *to, rn_error *err)
-{
-    rn_map map;
-    if (!rn_path_exists(from)) return RN_OK;
-    rn_status st = rn_map_open(&map, from, err);
-    if (st) return st;
-    st = rn_write_file(to, map.data, map.size, err);
-    rn_map_close(&map);
-    return st;
-}
-
-/* The folder of a checkpoint: itself, or the one that its file lies in. */
-static char *folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    if (rn_path_is_folder(path)) return strdup(path);
-    return slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-}
-
 /* One of the files that a GGUF file keeps inside, if it is there. */
 static rn_status unpack_file(const rn_gguf *f, const char *name, const char *in,
                              const char *folder, rn_error *err)
@@ -60,19 +41,24 @@ static rn_status unpack(const char *in, const char *folder, rn_error *err)
     return st;
 }
 
+/* One of those beside `in`, if it is there. */
+static rn_status copy_beside(const char *in, const char *name, const char *folder,
+                             rn_error *err)
+{
+    char *from = rn_path_beside(in, name), *to = rn_path_join(folder, name);
+    rn_status st = RN_OK;
+    if (!from || !to) st = rn_fail_memory(err, in, strlen(in));
+    else if (rn_path_exists(from)) st = rn_copy_file(from, to, err);
+    free(from);
+    free(to);
+    return st;
+}
+
 rn_status rn_side_files_copy(const char *in, const char *folder, rn_error *err)
 {
     if (rn_gguf_is(in)) return unpack(in, folder, err);
     rn_status st = RN_OK;
-    char *beside = folder_of(in);
-    if (!beside) return rn_fail_memory(err, in, strlen(in));
-    for (size_t i = 0; !st && i < RN_SIDE_FILES; i++) {
-        char *from = rn_path_join(beside, rn_side_files[i]);
-        char *to = rn_path_join(folder, rn_side_files[i]);
-        st = from && to ? copy_file(from, to, err) : rn_fail_memory(err, in, strlen(in));
-        free(from);
-        free(to);
-    }
-    free(beside);
+    for (size_t i = 0; !st && i < RN_SIDE_FILES; i++)
+        st = copy_beside(in, rn_side_files[i], folder, err);
     return st;
 }

@@ -91,7 +91,7 @@ static rn_status read_config(json_t **json, const char *path, rn_error *err)
         rn_status st = read_from_gguf(json, path, name, err);
         return st == RN_ENOTFOUND ? RN_OK : st;
     }
-    char *beside = rn_tokenizer_beside(path, name);
+    char *beside = rn_path_beside(path, name);
     if (!beside) return rn_fail_memory(err, path, strlen(path));
     rn_status st = rn_path_exists(beside) ? rn_json_read(json, beside, err) : RN_OK;
     free(beside);

@@ -28,14 +28,3 @@ rn_status rn_tokenizer_encode_with(const rn_tokenizer *t, void **work, const voi
     *count = list.count;
     return RN_OK;
 }
-
-char *rn_tokenizer_beside(const char *file, const char *name)
-{
-    const char *slash = strrchr(file, '/');
-    const size_t folder = slash ? (size_t)(slash - file) + 1 : 0, n = strlen(name) + 1;
-    char *path = malloc(folder + n);
-    if (!path) return NULL;
-    memcpy(path, file, folder);
-    memcpy(path + folder, name, n);
-    return path;
-}

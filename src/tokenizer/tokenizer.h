@@ -46,7 +46,4 @@ rn_status rn_tokenizer_encode_with(const rn_tokenizer *t, void **work, const voi
                                    size_t length, unsigned flags, int32_t **ids,
                                    size_t *count, rn_error *err);
 
-/* `name` in the folder that the file lies in, freed with free; NULL: no memory. */
-char *rn_tokenizer_beside(const char *file, const char *name);
-
 #endif

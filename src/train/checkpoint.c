@@ -49,12 +49,7 @@ static rn_status link_or_copy(const char *from, const char *to, rn_error *err)
         if (rename(aside, to)) st = rn_fail_errno(err, "%s: cannot be replaced", to);
         unlink(aside); /* rename leaves it when both were the same file already */
     } else {
-        rn_map map;
-        st = rn_map_open(&map, from, err);
-        if (!st) {
-            st = rn_write_file(to, map.data, map.size, err);
-            rn_map_close(&map);
-        }
+        st = rn_copy_file(from, to, err);
     }
     free(aside);
     return st;
