@@ -120,6 +120,17 @@ static inline double json_number(const json_t *o, const char *key)
     return json_number_value(value);
 }
 
+/* A number of the JSON of a child that ended well; the child is freed. */
+static inline double done_number(child c, const char *key)
+{
+    check_done(&c);
+    json_t *o = child_json(&c);
+    const double number = json_number(o, key);
+    json_decref(o);
+    child_free(&c);
+    return number;
+}
+
 /* Under the thread sanitizer OpenMP itself does not start with files that small. */
 static inline bool needs_large_files(void)
 {

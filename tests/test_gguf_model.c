@@ -446,12 +446,7 @@ static double loss_of(const char *model)
 {
     child c = RUN("eval", model, "--ids", put_text("ids.json", "[[1, 7, 3, 9, 2, 11]]"),
                   "--json", "-q");
-    check_done(&c);
-    json_t *o = child_json(&c);
-    double loss = json_number(o, "loss");
-    json_decref(o);
-    child_free(&c);
-    return loss;
+    return done_number(c, "loss");
 }
 
 static void the_program_takes_gguf_files(void **state)

@@ -45,12 +45,7 @@ static double evaluate(const char *model, const char *type)
     const char *data = some_text();
     child c = RUN("eval", in_scratch(model), "--text", data, "--window=64", "--type",
                   type, "--json", "-q");
-    check_done(&c);
-    json_t *o = child_json(&c);
-    double loss = json_number(o, "loss");
-    json_decref(o);
-    child_free(&c);
-    return loss;
+    return done_number(c, "loss");
 }
 
 static void trains_in_bf16_and_evaluates_in_any_type(void **state)

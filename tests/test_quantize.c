@@ -558,12 +558,7 @@ static void test_program_usage(void **state)
 static double loss_of(const char *path)
 {
     child c = RUN("eval", path, "--ids", in_scratch("ids.json"), "--json", "-q");
-    check_done(&c);
-    json_t *o = child_json(&c);
-    double loss = json_number(o, "loss");
-    json_decref(o);
-    child_free(&c);
-    return loss;
+    return done_number(c, "loss");
 }
 
 /* As a model, and as a file that is none. */

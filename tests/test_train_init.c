@@ -6,7 +6,6 @@
 #include "child.h"
 #include "train_job.h"
 
-#include "retnet/eval.h"
 #include "retnet/quantize.h"
 
 #include <math.h>
@@ -16,23 +15,6 @@
 #define TIED    RN_GOLDEN "/torchscale-tied"
 
 /* ---- the loss at step 0 ---- */
-
-static double eval_loss(const char *folder, const char *checkpoint)
-{
-    rn_exec *x = open_exec(1);
-    rn_model *model;
-    rn_eval_options o = rn_eval_defaults();
-    rn_eval_result r;
-    OK(rn_model_open(&model, x, checkpoint, &err_));
-    rn_tokens *val = make_tokens(folder, "val", VAL_TOKENS, 4);
-    o.window = tiny_options().seq;
-    o.chunk = tiny_options().chunk;
-    OK(rn_eval_tokens(model, val, &o, &r, &err_));
-    rn_tokens_free(val);
-    rn_model_free(model);
-    rn_exec_close(x);
-    return r.loss;
-}
 
 static job tuning_job(const char *folder, const char *out, const char *checkpoint)
 {

@@ -4,8 +4,6 @@
 #define _DEFAULT_SOURCE
 #include "train_job.h"
 
-#include "retnet/eval.h"
-
 #include <math.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -84,20 +82,9 @@ static double loss_of_best(const char *folder, const char *out)
     char name[80];
     snprintf(name, sizeof name, "%s/best", out);
     char *path = path_in(folder, name);
-    rn_exec *x = open_exec(1);
-    rn_model *model;
-    rn_eval_options o = rn_eval_defaults();
-    rn_eval_result r;
-    OK(rn_model_open(&model, x, path, &err_));
-    rn_tokens *val = make_tokens(folder, "val", VAL_TOKENS, 4);
-    o.window = tiny_options().seq;
-    o.chunk = tiny_options().chunk;
-    OK(rn_eval_tokens(model, val, &o, &r, &err_));
-    rn_tokens_free(val);
-    rn_model_free(model);
-    rn_exec_close(x);
+    const double loss = eval_loss(folder, path);
     free(path);
-    return r.loss;
+    return loss;
 }
 
 static void best_stays(void **state)

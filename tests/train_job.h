@@ -4,6 +4,8 @@
 
 #include "train_fixture.h"
 
+#include "retnet/eval.h"
+
 #include <math.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -185,6 +187,24 @@ static inline void remove_folder(char *folder)
 {
     shell("rm -r %s", folder);
     free(folder);
+}
+
+/* Loss of a checkpoint over the validation text, as a run measures it. */
+static inline double eval_loss(const char *folder, const char *checkpoint)
+{
+    rn_exec *x = open_exec(1);
+    rn_model *model;
+    rn_eval_options o = rn_eval_defaults();
+    rn_eval_result r;
+    OK(rn_model_open(&model, x, checkpoint, &err_));
+    rn_tokens *val = make_tokens(folder, "val", VAL_TOKENS, 4);
+    o.window = tiny_options().seq;
+    o.chunk = tiny_options().chunk;
+    OK(rn_eval_tokens(model, val, &o, &r, &err_));
+    rn_tokens_free(val);
+    rn_model_free(model);
+    rn_exec_close(x);
+    return r.loss;
 }
 
 #endif
