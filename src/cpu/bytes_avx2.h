@@ -116,12 +116,21 @@ static inline vi vi_pairs(vi a, vi b)
     return _mm256_madd_epi16(a, b);
 }
 
-/* acc + the sums of four products; u is unsigned and at most 127, as sums of two products
-   have to fit into 16 bits. */
-static inline vi vi_dot(vi acc, vi u, vi s)
+static inline vi vi_add(vi a, vi b)
 {
-    vi pairs = _mm256_maddubs_epi16(u, s);
-    return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    return _mm256_add_epi32(a, b);
+}
+
+static inline vi vi_add16(vi a, vi b)
+{
+    return _mm256_add_epi16(a, b);
+}
+
+/* Sums of two products of bytes, u unsigned and s signed, that have to fit into 16 bits.
+ */
+static inline vi vi_dot16(vi u, vi s)
+{
+    return _mm256_maddubs_epi16(u, s);
 }
 
 /* Bytes w stored as w + 128, and acc + the sums of four of w s (s not -128): |w| times s
@@ -139,7 +148,8 @@ static inline vb vb_load(const void *p)
 
 static inline vi vb_dot(vi acc, vb w, vi s)
 {
-    return vi_dot(acc, w.size, _mm256_sign_epi8(s, w.sign));
+    vi pairs = vi_dot16(w.size, _mm256_sign_epi8(s, w.sign));
+    return vi_add(acc, vi_pairs(pairs, _mm256_set1_epi16(1)));
 }
 
 #endif

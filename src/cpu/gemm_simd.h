@@ -1,9 +1,9 @@
 /*
  * The project's own dense product, C = op(A) op(B) + beta C: blocks of B, and of A where
- * its rows are not good to read in place, are packed into each thread's scratch and
- * multiplied by the register tiles of tile_simd.h. Every element is summed over blocks of
- * the depth in order, so its bits depend on its row of A, its column of B and k alone:
- * not on the number of rows, columns or threads. Included after simd_ISA.h.
+ * it is not good to read in place, are packed into each thread's scratch and multiplied
+ * by the register tiles of tile_simd.h. Every element is summed over blocks of the depth
+ * in order, so its bits depend on its row of A, its column of B and k alone: not on the
+ * number of rows, columns or threads. Included after simd_ISA.h.
  */
 #ifndef RN_CPU_GEMM_SIMD_H
 #define RN_CPU_GEMM_SIMD_H
@@ -19,16 +19,24 @@
 /* Columns of a register tile, and of a packed panel of B. */
 #define PANEL (TILE_VECS * VW)
 
-/* Blocks of B are BLOCK_DEPTH x BLOCK_COLS, deep because C is read and written once for
-   each. Where A has to be packed, which happens anew for every block of columns, they are
-   half as deep and twice as wide. All are multiples of both instruction sets' tiles. */
-enum { BLOCK_DEPTH = 1024, BLOCK_COLS = 192, BLOCK_ROWS = 96 };
-enum { B_FLOATS = BLOCK_DEPTH * BLOCK_COLS, A_FLOATS = BLOCK_DEPTH / 2 * BLOCK_ROWS };
+/* Blocks of B are BLOCK_DEPTH x BLOCK_COLS. With vectors of 16 they are deep, because C
+   is read and written once for each, and A is read in place; where its rows lie so that
+   it has to be packed, which happens anew for every block of columns, they are half as
+   deep and twice as wide. With vectors of 8 the same work takes twice the instructions,
+   so A is always packed, into panels that a plain loop goes through (packed_tile), and
+   blocks are so shallow that a panel of B stays in the first-level cache. */
+enum { PACK_A = VW == 8 };
+enum { BLOCK_DEPTH = PACK_A ? 384 : 1024, TURNED_DEPTH = PACK_A ? 384 : 512 };
+enum { BLOCK_COLS = PACK_A ? 512 : 192, TURNED_COLS = PACK_A ? 512 : 384 };
+enum { BLOCK_ROWS = 96 };
+enum { B_FLOATS = BLOCK_DEPTH * BLOCK_COLS };
+enum { A_FLOATS = (TURNED_DEPTH + (PACK_A ? VW : 0)) * BLOCK_ROWS };
 /* Rows of A that read B in place; the distance of a row's elements up to which A is. */
 enum { FEW_ROWS = 64, NEAR = 256 };
 static_assert(BLOCK_COLS % PANEL == 0 && BLOCK_ROWS % TILE_ROWS == 0,
               "blocks of whole tiles");
-static_assert(sizeof(float) * (B_FLOATS + A_FLOATS) <= RN_GEMM_SCRATCH,
+static_assert(sizeof(float) * (B_FLOATS + A_FLOATS) <= RN_GEMM_SCRATCH &&
+                  BLOCK_ROWS * TILE_VECS * VW <= A_FLOATS,
               "packed blocks fit into the scratch");
 
 /* The product with general strides: element i, k of op(A) is a[i * a_row + k * a_depth],
@@ -49,7 +57,7 @@ static product make_product(bool ta, bool tb, size_t m, size_t n, size_t k,
                             const float *a, size_t lda, const float *b, size_t ldb,
                             float beta, float *c, size_t ldc)
 {
-    const size_t deepest = ta ? BLOCK_DEPTH / 2 : BLOCK_DEPTH;
+    const size_t deepest = ta ? TURNED_DEPTH : BLOCK_DEPTH;
     const size_t blocks = (k + deepest - 1) / deepest;
     product p = {
         .m = m, .n = n, .k = k, .a = a, .b = b, .beta = beta, .c = c, .ldc = ldc};
@@ -58,7 +66,7 @@ static product make_product(bool ta, bool tb, size_t m, size_t n, size_t k,
     p.b_depth = tb ? 1 : ldb;
     p.b_col = tb ? ldb : 1;
     p.block_depth = round_up((k + blocks - 1) / blocks, 8);
-    p.block_cols = ta ? 2 * BLOCK_COLS : BLOCK_COLS;
+    p.block_cols = ta ? TURNED_COLS : BLOCK_COLS;
     return p;
 }
 
@@ -72,8 +80,9 @@ static void copy_rows(size_t rows, size_t cols, const float *from, size_t ld, fl
     }
 }
 
-/* A block of an operand, packed or in place. Of A: element i, k is at[i * row + k *
-   depth]; of B: element k, j is at[j / PANEL * panel + k * depth + j % PANEL]. */
+/* A block of an operand, packed or in place. Of A: element i, k is at[i / TILE_ROWS *
+   panel + i % TILE_ROWS * row + k * depth]; of B: element k, j is at[j / PANEL * panel +
+   k * depth + j % PANEL]. */
 typedef struct block {
     const float *at;
     size_t row, panel, depth;
@@ -95,15 +104,106 @@ static block block_of_b(const product *p, size_t rows, size_t k0, size_t depth, 
     return (block){.at = space, .panel = depth * PANEL, .depth = PANEL};
 }
 
-/* A is read in place, unless the elements of a row lie far apart. */
+/* Up to TILE_ROWS rows of A as one panel: TILE_ROWS floats for each of `depth` columns.
+   `beyond` rows of A follow from the first one on. Whole vectors are written: up to VW
+   floats behind the panel are lost. */
+static void pack_panel(const product *p, const float *from, size_t rows, size_t beyond,
+                       size_t depth, float *to)
+{
+    size_t k = 0;
+    if (p->a_depth == 1) {
+        for (; k + VW <= depth; k += VW) {
+            vf r[VW];
+            RN_UNROLL for (size_t i = 0; i < VW; i++) r[i] =
+                i < TILE_ROWS && i < rows ? vf_load(from + i * p->a_row + k) : vf_zero();
+            vf_transpose(r);
+            RN_UNROLL for (size_t i = 0; i < VW; i++)
+                vf_store(to + (k + i) * TILE_ROWS, r[i]);
+        }
+    } else if (beyond >= VW) {
+        for (; k < depth; k++)
+            vf_store(to + k * TILE_ROWS, vf_load(from + k * p->a_depth));
+    }
+    for (; k < depth; k++)
+        for (size_t i = 0; i < rows; i++)
+            to[k * TILE_ROWS + i] = from[i * p->a_row + k * p->a_depth];
+}
+
+/* A block of A in panels, some columns of all of them at a time: rows of a transposed A
+   lie next to each other. */
+static block pack_a(const product *p, size_t i0, size_t rows, size_t k0, size_t depth,
+                    float *space)
+{
+    const block to = {
+        .at = space, .row = 1, .panel = depth * TILE_ROWS + VW, .depth = TILE_ROWS};
+    const size_t some = p->a_depth == 1 ? depth : 4 * VW;
+    for (size_t k = 0; k < depth; k += some)
+        for (size_t i = 0; i < rows; i += TILE_ROWS)
+            pack_panel(p, p->a + (i0 + i) * p->a_row + (k0 + k) * p->a_depth,
+                       least(TILE_ROWS, rows - i), p->m - i0 - i, least(some, depth - k),
+                       space + i / TILE_ROWS * to.panel + k * TILE_ROWS);
+    return to;
+}
+
+/* A is read in place, unless the elements of a row lie far apart, or panels are better.
+ */
 static block block_of_a(const product *p, size_t i0, size_t rows, size_t k0, size_t depth,
                         float *space)
 {
+    if (PACK_A) return pack_a(p, i0, rows, k0, depth, space);
     const float *from = p->a + i0 * p->a_row + k0 * p->a_depth;
     if (p->a_depth <= NEAR)
-        return (block){.at = from, .row = p->a_row, .depth = p->a_depth};
+        return (block){.at = from,
+                       .row = p->a_row,
+                       .panel = TILE_ROWS * p->a_row,
+                       .depth = p->a_depth};
     copy_rows(depth, rows, from, p->a_depth, space, BLOCK_ROWS);
-    return (block){.at = space, .row = 1, .depth = BLOCK_ROWS};
+    return (block){.at = space, .row = 1, .panel = TILE_ROWS, .depth = BLOCK_ROWS};
+}
+
+/* The same sums as one register tile of tile_simd.h from a panel of A and one of B, whose
+   elements follow one another: C = beta C + A B for the first `rows` rows and `cols`
+   columns of the tile. What the panels hold beyond is multiplied too and dropped. */
+static void packed_tile(size_t rows, size_t cols, size_t depth, const float *a,
+                        const float *b, float beta, float *c, size_t ldc)
+{
+    enum { STEPS = 4 };
+    vf acc[TILE_ROWS][TILE_VECS];
+    RN_UNROLL for (size_t i = 0; i < TILE_ROWS; i++)
+    {
+        RN_UNROLL for (size_t j = 0; j < TILE_VECS; j++) acc[i][j] = vf_zero();
+        if (i < rows) __builtin_prefetch(c + i * ldc);
+        if (i < rows) __builtin_prefetch(c + i * ldc + cols - 1);
+    }
+    for (size_t k = 0; k < depth; k += STEPS) {
+        RN_UNROLL for (size_t step = 0; step < STEPS; step++)
+        {
+            if (step > 0 && k + step >= depth) break;
+            vf w[TILE_VECS];
+            RN_UNROLL for (size_t j = 0; j < TILE_VECS; j++) w[j] = vf_load(b + j * VW);
+            RN_UNROLL for (size_t i = 0; i < TILE_ROWS; i++)
+            {
+                const vf x = vf_set1(a[i]);
+                RN_UNROLL for (size_t j = 0; j < TILE_VECS; j++) acc[i][j] =
+                    vf_fma(x, w[j], acc[i][j]);
+            }
+            a += TILE_ROWS;
+            b += PANEL;
+        }
+    }
+    RN_UNROLL for (size_t i = 0; i < TILE_ROWS; i++)
+    {
+        if (i >= rows) break;
+        RN_UNROLL for (size_t j = 0; j < TILE_VECS; j++)
+        {
+            float *to = c + i * ldc + j * VW;
+            const size_t n = cols <= j * VW ? 0 : least(VW, cols - j * VW);
+            if (n == VW && beta == 0.0f) vf_store(to, acc[i][j]);
+            else if (n == VW) vf_store(to, vf_fma(vf_set1(beta), vf_load(to), acc[i][j]));
+            else if (beta == 0.0f) vf_store_n(to, n, acc[i][j]);
+            else vf_store_n(to, n, vf_fma(vf_set1(beta), vf_load_n(to, n), acc[i][j]));
+        }
+    }
 }
 
 /* C[i0.., j0..] of rows x cols: set (or scaled by beta) by the first block of the depth,
@@ -112,11 +212,21 @@ static void multiply_blocks(const product *p, const block *a, const block *b,
                             size_t depth, size_t i0, size_t rows, size_t j0, size_t cols,
                             bool add)
 {
-    const tile_out out = {.beta = add ? 1.0f : p->beta};
+    const float beta = add ? 1.0f : p->beta;
+    const bool packed = PACK_A && b->depth == PANEL;
+    const size_t run = PACK_A ? (size_t)TILE_ROWS : rows; /* rows at one distance */
     for (size_t j = 0; j < cols; j += PANEL)
-        tile_product(rows, least(PANEL, cols - j), depth, a->at, a->row, a->depth,
-                     b->at + j / PANEL * b->panel, b->depth, p->c + i0 * p->ldc + j0 + j,
-                     p->ldc, out);
+        for (size_t i = 0; i < rows; i += run) {
+            const float *from_a = a->at + i / TILE_ROWS * a->panel;
+            const float *from_b = b->at + j / PANEL * b->panel;
+            const size_t height = least(run, rows - i), width = least(PANEL, cols - j);
+            float *to = p->c + (i0 + i) * p->ldc + j0 + j;
+            if (packed)
+                packed_tile(height, width, depth, from_a, from_b, beta, to, p->ldc);
+            else
+                tile_product(height, width, depth, from_a, a->row, a->depth, from_b,
+                             b->depth, to, p->ldc, (tile_out){.beta = beta});
+        }
 }
 
 /* C in the rectangle of rows [i0, i1) and columns [j0, j1). */
@@ -138,23 +248,29 @@ static void multiply_rectangle(const product *p, size_t i0, size_t i1, size_t j0
 }
 
 /* The same for at most PANEL rows and a B stored by columns, as C^T = B^T A^T: A is
-   transposed, B is read in place. Products commute, so the bits are the same. */
+   transposed, as much of its depth as there is space for, B is read in place. Products
+   commute, so the bits are the same. Whole vectors are multiplied: those columns of C^T
+   that are not rows of C are dropped. */
 static void multiply_flipped(const product *p, size_t i0, size_t rows, size_t j0,
                              size_t j1, float *space)
 {
-    float *turned = space + BLOCK_DEPTH * PANEL; /* [BLOCK_ROWS][PANEL] of C^T */
-    for (size_t k = 0; k < p->k; k += p->block_depth) {
-        const size_t depth = least(p->block_depth, p->k - k);
-        const float *a = p->a + i0 * p->a_row + k * p->a_depth;
-        if (p->a_depth == 1) tile_transpose(rows, depth, a, p->a_row, space, PANEL);
-        else copy_rows(depth, rows, a, p->a_depth, space, PANEL);
-        const tile_out out = {.beta = k > 0 ? 1.0f : p->beta};
+    float *turned = space + B_FLOATS; /* [BLOCK_ROWS][PANEL] of C^T */
+    const size_t span = B_FLOATS / PANEL / p->block_depth * p->block_depth;
+    const size_t whole = round_up(rows, VW);
+    for (size_t k0 = 0; k0 < p->k; k0 += span) {
+        const size_t deep = least(span, p->k - k0);
+        const float *a = p->a + i0 * p->a_row + k0 * p->a_depth;
+        if (p->a_depth == 1) tile_transpose(rows, deep, a, p->a_row, space, PANEL);
+        else copy_rows(deep, rows, a, p->a_depth, space, PANEL);
         for (size_t j = j0; j < j1; j += BLOCK_ROWS) {
             const size_t cols = least(BLOCK_ROWS, j1 - j);
             float *c = p->c + i0 * p->ldc + j;
+            tile_out out = {.beta = k0 > 0 ? 1.0f : p->beta};
             if (out.beta != 0.0f) tile_transpose(rows, cols, c, p->ldc, turned, PANEL);
-            tile_product(cols, rows, depth, p->b + j * p->b_col + k, p->b_col, 1, space,
-                         PANEL, turned, PANEL, out);
+            for (size_t k = 0; k < deep; k += p->block_depth, out.beta = 1.0f)
+                tile_product(cols, whole, least(p->block_depth, deep - k),
+                             p->b + j * p->b_col + k0 + k, p->b_col, 1, space + k * PANEL,
+                             PANEL, turned, PANEL, out);
             tile_transpose(cols, rows, turned, PANEL, c, p->ldc);
         }
     }

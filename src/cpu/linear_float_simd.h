@@ -21,7 +21,7 @@ typedef enum form { BF16_BY_F32, F16_BY_F32, BF16_BY_BF16 } form;
 
 /* A register tile is up to TALL rows by so many panels of PARTS vectors as keep the
    multipliers busy. A step is a line of each panel: two columns. */
-enum { PARTS = 16 / VW, TALL = VW == 16 ? 8 : 6, MOST = VW == 16 ? 3 : 4, LINE = 64 };
+enum { PARTS = 16 / VW, TALL = VW == 16 ? 8 : 5, MOST = VW == 16 ? 3 : 4, LINE = 64 };
 
 INLINE int panels_of_many(size_t rows)
 {
@@ -73,7 +73,7 @@ typedef struct ahead {
 
 /* acc += w x for a number of each row, `apart` bytes apart. */
 INLINE void add_column(const int rows, const int vecs, const vf *w, const char *x,
-                       size_t apart, vf acc[TALL][MOST])
+                       size_t apart, vf acc[][MOST])
 {
     RN_UNROLL for (int i = 0; i < rows; i++)
     {
@@ -180,7 +180,7 @@ INLINE void multiply(const form f, size_t rows, int panels, const product *p,
     case 3: tile_of_rows(f, 3, panels, p, at, next); break;
     case 4: tile_of_rows(f, 4, panels, p, at, next); break;
     case 5: tile_of_rows(f, 5, panels, p, at, next); break;
-    case 6: tile_of_rows(f, 6, panels, p, at, next); break;
+    case 6: tile_of_rows(f, TALL < 6 ? TALL : 6, panels, p, at, next); break;
     case 7: tile_of_rows(f, TALL < 7 ? TALL : 7, panels, p, at, next); break;
     default: tile_of_rows(f, TALL, panels, p, at, next);
     }
@@ -217,8 +217,99 @@ static void strip(const product *p, size_t j, int panels)
     } while (at.first < steps);
 }
 
+#if VW == 8
+
+/* With vectors of 8 unpacking a line costs as much as two rows' products with it, and the
+   constants that it needs a register of the tile. Many rows therefore multiply a copy of
+   a block in floats, which stays in the first-level cache: EXPANDED steps of one panel.
+ */
+enum { EXPANDED = 128, MANY = 48, HIGH = 6, WIDTH = (int)RN_PANEL };
+
+/* Columns of a block of a panel, as [2 steps][WIDTH] floats; asks for the block behind.
+ */
+static void expand(const product *p, const char *w, size_t steps, float *to)
+{
+    for (size_t s = 0; s < steps; s++, w += LINE, to += 2 * WIDTH) {
+        __builtin_prefetch(w + EXPANDED * LINE);
+        RN_UNROLL for (int c = 0; c < 2; c++)
+        {
+            RN_UNROLL for (int v = 0; v < PARTS; v++)
+                vf_store(to + c * WIDTH + v * VW, weights(p->form, p, w, v, c));
+        }
+    }
+}
+
+/* The tile of `rows` rows from row r on: the same chains of sums as in tile(). */
+INLINE void expanded_tile(const int rows, const product *p, const place *at, size_t r,
+                          const float *w, size_t columns)
+{
+    enum { RUN = 4 };
+    const char *x = p->in + r * p->in_bytes + at->first * 2 * sizeof(float);
+    float *y = p->y + r * p->ldy + at->j;
+    vf acc[HIGH][MOST];
+    RN_UNROLL for (int i = 0; i < rows; i++)
+    {
+        RN_UNROLL for (int v = 0; v < PARTS; v++) acc[i][v] =
+            at->first == 0
+                ? vf_zero()
+                : vf_load_n(y + (size_t)i * p->ldy + v * VW, columns_of(p, at->j, v));
+    }
+    for (size_t c = 0; c < columns; c += RUN) {
+        RN_UNROLL for (size_t n = 0; n < RUN; n++)
+        {
+            if (n > 0 && c + n >= columns) break;
+            const vf column[PARTS] = {vf_load(w), vf_load(w + VW)};
+            add_column(rows, PARTS, column, x, p->in_bytes, acc);
+            w += WIDTH;
+            x += sizeof(float);
+        }
+    }
+    RN_UNROLL for (int i = 0; i < rows; i++)
+    {
+        RN_UNROLL for (int v = 0; v < PARTS; v++) vf_store_n(
+            y + (size_t)i * p->ldy + v * VW, columns_of(p, at->j, v), acc[i][v]);
+    }
+}
+
+/* A panel of W with many rows, block by block of the depth. */
+static void expanded_panel(const product *p, size_t j)
+{
+    const char *w = p->panels + j / RN_PANEL * p->panel_bytes;
+    const size_t steps = (p->k + 1) / 2;
+    _Alignas(LINE) float block[2 * EXPANDED * WIDTH];
+    for (place at = {.j = j}; at.first < steps; at.first = at.last) {
+        at.last = at.first + EXPANDED < steps ? at.first + EXPANDED : steps;
+        const size_t from = 2 * at.first, to = 2 * at.last < p->k ? 2 * at.last : p->k;
+        expand(p, w + at.first * LINE, at.last - at.first, block);
+        size_t r = 0;
+        for (; r + HIGH <= p->rows; r += HIGH)
+            expanded_tile(HIGH, p, &at, r, block, to - from);
+        for (; r + 2 <= p->rows; r += 2) expanded_tile(2, p, &at, r, block, to - from);
+        if (r < p->rows) expanded_tile(1, p, &at, r, block, to - from);
+    }
+}
+
+/* The panels from column j on, where there are rows enough; whether there are. */
+static bool expanded_panels(const product *p, size_t j)
+{
+    if (p->rows < MANY) return false;
+    for (; j < p->end; j += RN_PANEL) expanded_panel(p, j);
+    return true;
+}
+
+#else
+
+static bool expanded_panels(const product *p, size_t j)
+{
+    (void)p, (void)j;
+    return false;
+}
+
+#endif
+
 static void strips(const product *p, size_t j)
 {
+    if (expanded_panels(p, j)) return;
     const int most = panels_for(p->form, p->rows);
     const size_t width = (size_t)most * RN_PANEL;
     for (; j + width <= p->end; j += width) strip(p, j, most);

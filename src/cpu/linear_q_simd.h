@@ -13,9 +13,9 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* The largest register tile: rows, and panels of PARTS vectors each. It holds a sum of a
-   block and one of all blocks for each row and vector. */
-enum { TALL = VW == 16 ? 6 : 2, WIDE = VW == 16 ? 2 : 1 };
+/* The largest tile: rows, and panels of PARTS vectors each. With vectors of 16 a sum of a
+   block and one of all blocks for each row and vector are in registers. */
+enum { TALL = VW == 16 ? 6 : 4, WIDE = VW == 16 ? 2 : 1 };
 enum { PARTS = 16 / VW, VECS = WIDE * PARTS };
 enum { LINE = 64, BLOCK = 32 };
 /* Blocks in a slab of W, which rows that need more than one tile go over; bytes between
@@ -72,6 +72,135 @@ INLINE size_t part(int v)
     return (size_t)(v % PARTS) * sizeof(vi);
 }
 
+/* Minus the offset of W's numbers times the sums of the activations in both halves of a
+   block, or in one. */
+INLINE vi offset_sum(const rn_weight_type type, int half, const rn_act_sum *sums)
+{
+    if (type == RN_WEIGHT_Q4_K || (type == RN_WEIGHT_Q8_0 && VB_OFFSET == 0))
+        return vi_zero();
+    const uint16_t q8 = (uint16_t)-VB_OFFSET, q4 = (uint16_t)-8, q6 = (uint16_t)-32;
+    uint32_t factors = type == RN_WEIGHT_Q8_0   ? (uint32_t)q8 << 16 | q8
+                       : type == RN_WEIGHT_Q4_0 ? (uint32_t)q4 << 16 | q4
+                                                : (uint32_t)q6 << 16 * half;
+    return vi_pairs(vi_word(sums), vi_set1((int32_t)factors));
+}
+
+INLINE vf scale_of(const rn_weight_type type, const block *w, int half, int v)
+{
+    const int at = v % PARTS * VW;
+    if (type == RN_WEIGHT_Q8_0 || type == RN_WEIGHT_Q4_0)
+        return vf_of_halves(w->scales + 2 * at);
+    if (type == RN_WEIGHT_Q4_K)
+        return vf_mul(vf_of_halves(w->head + 2 * at), vf_of_u8(w->scales + at));
+    return vf_mul(vf_load((const float *)(const void *)w->head + at),
+                  vf_of_i8(w->scales + 16 * half + at));
+}
+
+/* acc[i][v] += d_a (scale sum - min sum_a) for vector v, whose sums are sum[i * step]. */
+INLINE void add_sums(const rn_weight_type type, const int rows, const block *w, int half,
+                     int v, const float *d, const rn_act_sum *sums, size_t ld,
+                     const vi *sum, const int step, vf acc[TALL][VECS])
+{
+    vf scale = scale_of(type, w, half, v), min = vf_zero();
+    if (type == RN_WEIGHT_Q4_K)
+        min = vf_mul(vf_of_halves(w->head + 32 + v % PARTS * VW * 2),
+                     vf_of_u8(w->scales + 16 + v % PARTS * VW));
+    RN_UNROLL for (int i = 0; i < rows; i++)
+    {
+        vf x = vf_mul(vf_of_ints(sum[i * step]), scale);
+        if (type == RN_WEIGHT_Q4_K) {
+            vi total = vi_pairs(vi_word(sums + (size_t)i * ld), vi_set1(0x10001));
+            x = vf_fnma(min, vf_of_ints(total), x);
+        }
+        acc[i][v] = vf_fma(x, vf_set1(d[(size_t)i * ld]), acc[i][v]);
+    }
+}
+
+#if VW == 8
+
+/* The two halves of line l of vector v's rows, unsigned: bits 0..3 and 4..7, and in Q6_K
+   the bits above them. */
+INLINE void unpack_line(const rn_weight_type type, const block *w, int l, int v,
+                        vi half[2])
+{
+    const vi low = vi_set1(0x0f0f0f0f), upper = vi_set1(0x30303030);
+    const vi x = vi_load(w->lines + l * LINE + part(v));
+    half[0] = vi_and(x, low);
+    half[1] = vi_and(vi_right(x, 4), low);
+    if (type != RN_WEIGHT_Q6_K) return;
+    vi pairs = vi_load(w->lines + (4 + l / 2) * LINE + part(v));
+    if (l % 2) pairs = vi_right(pairs, 4);
+    half[0] = vi_and_or(vi_left(pairs, 4), upper, half[0]);
+    half[1] = vi_and_or(vi_left(pairs, 2), upper, half[1]);
+}
+
+/* sum[i] += vector v of lines first .. last-1 times row i of `in`. */
+INLINE void add_bytes(const int rows, const block *w, int v, int first, int last,
+                      const int8_t *in, size_t ld, vi sum[TALL])
+{
+    RN_ROLL for (int l = first; l < last; l++)
+    {
+        const vb x = vb_load(w->lines + l * LINE + part(v));
+        RN_UNROLL for (int i = 0; i < rows; i++) sum[i] =
+            vb_dot(sum[i], x, vi_word(in + (size_t)i * ld + 4 * l));
+    }
+}
+
+/* The same for numbers of 4 or 6 bits. 16 products of the first fit into 16 bits
+   together, of the second 4. */
+INLINE void add_nibbles(const rn_weight_type type, const int rows, const block *w, int v,
+                        int first, int last, const int8_t *in, size_t ld, vi sum[TALL])
+{
+    const vi ones = vi_set1(0x10001);
+    vi few[TALL];
+    RN_UNROLL for (int i = 0; i < rows; i++) few[i] = vi_zero();
+    RN_ROLL for (int l = first; l < last; l++)
+    {
+        vi x[2];
+        unpack_line(type, w, l, v, x);
+        RN_UNROLL for (int i = 0; i < rows; i++)
+        {
+            const int8_t *a = in + (size_t)i * ld + 8 * l;
+            const vi both =
+                vi_add16(vi_dot16(x[0], vi_word(a)), vi_dot16(x[1], vi_word(a + 4)));
+            if (type == RN_WEIGHT_Q6_K) sum[i] = vi_add(sum[i], vi_pairs(both, ones));
+            else few[i] = vi_add16(few[i], both);
+        }
+    }
+    RN_UNROLL for (int i = 0; i < rows && type != RN_WEIGHT_Q6_K; i++) sum[i] =
+        vi_add(sum[i], vi_pairs(few[i], ones));
+}
+
+/* One block of all rows of a tile, one vector of W's rows after the other. */
+INLINE void multiply_block(const rn_weight_type type, const int rows, const int vecs,
+                           const block *w, const rn_acts *in, size_t r, size_t b,
+                           vf acc[TALL][VECS])
+{
+    const size_t blocks = in->k / BLOCK;
+    const int8_t *a = (const int8_t *)in->data + r * in->ld + b * BLOCK;
+    const float *d = in->scale + r * blocks + b;
+    const rn_act_sum *sums = in->sum + r * blocks + b;
+    const int halves = type == RN_WEIGHT_Q6_K ? 2 : 1;
+    const int lines = (type == RN_WEIGHT_Q8_0 ? 8 : 4) / halves;
+    RN_UNROLL for (int v = 0; v < vecs; v++)
+    {
+        const block *at = &w[v / PARTS];
+        RN_UNROLL for (int half = 0; half < halves; half++)
+        {
+            vi sum[TALL];
+            RN_UNROLL for (int i = 0; i < rows; i++) sum[i] =
+                offset_sum(type, half, sums + (size_t)i * blocks);
+            const int first = half * lines, last = first + lines;
+            if (type == RN_WEIGHT_Q8_0)
+                add_bytes(rows, at, v, first, last, a, in->ld, sum);
+            else add_nibbles(type, rows, at, v, first, last, a, in->ld, sum);
+            add_sums(type, rows, at, half, v, d, sums, blocks, sum, 1, acc);
+        }
+    }
+}
+
+#else
+
 /* The numbers of columns 4 g .. 4 g + 3 of vector v's rows, unsigned. */
 INLINE vi packed(const rn_weight_type type, const block *w, int g, int v)
 {
@@ -106,55 +235,6 @@ INLINE void dot_columns(const rn_weight_type type, const int rows, const int vec
     }
 }
 
-/* Minus the offset of W's numbers times the sums of the activations in both halves of a
-   block, or in one. */
-INLINE vi offset_sum(const rn_weight_type type, int half, const rn_act_sum *sums)
-{
-    if (type == RN_WEIGHT_Q4_K || (type == RN_WEIGHT_Q8_0 && VB_OFFSET == 0))
-        return vi_zero();
-    const uint16_t q8 = (uint16_t)-VB_OFFSET, q4 = (uint16_t)-8, q6 = (uint16_t)-32;
-    uint32_t factors = type == RN_WEIGHT_Q8_0   ? (uint32_t)q8 << 16 | q8
-                       : type == RN_WEIGHT_Q4_0 ? (uint32_t)q4 << 16 | q4
-                                                : (uint32_t)q6 << 16 * half;
-    return vi_pairs(vi_word(sums), vi_set1((int32_t)factors));
-}
-
-INLINE vf scale_of(const rn_weight_type type, const block *w, int half, int v)
-{
-    const int at = v % PARTS * VW;
-    if (type == RN_WEIGHT_Q8_0 || type == RN_WEIGHT_Q4_0)
-        return vf_of_halves(w->scales + 2 * at);
-    if (type == RN_WEIGHT_Q4_K)
-        return vf_mul(vf_of_halves(w->head + 2 * at), vf_of_u8(w->scales + at));
-    return vf_mul(vf_load((const float *)(const void *)w->head + at),
-                  vf_of_i8(w->scales + 16 * half + at));
-}
-
-/* acc += d_a (scale sum - min sum_a). */
-INLINE void add_block(const rn_weight_type type, const int rows, const int vecs,
-                      const block *blocks, int half, const float *d,
-                      const rn_act_sum *sums, size_t ld, vi sum[TALL][VECS],
-                      vf acc[TALL][VECS])
-{
-    RN_UNROLL for (int v = 0; v < vecs; v++)
-    {
-        const block *w = &blocks[v / PARTS];
-        vf scale = scale_of(type, w, half, v), min = vf_zero();
-        if (type == RN_WEIGHT_Q4_K)
-            min = vf_mul(vf_of_halves(w->head + 32 + v % PARTS * VW * 2),
-                         vf_of_u8(w->scales + 16 + v % PARTS * VW));
-        RN_UNROLL for (int i = 0; i < rows; i++)
-        {
-            vf x = vf_mul(vf_of_ints(sum[i][v]), scale);
-            if (type == RN_WEIGHT_Q4_K) {
-                vi total = vi_pairs(vi_word(sums + (size_t)i * ld), vi_set1(0x10001));
-                x = vf_fnma(min, vf_of_ints(total), x);
-            }
-            acc[i][v] = vf_fma(x, vf_set1(d[(size_t)i * ld]), acc[i][v]);
-        }
-    }
-}
-
 /* One block of all rows of a tile. */
 INLINE void multiply_block(const rn_weight_type type, const int rows, const int vecs,
                            const block *w, const rn_acts *in, size_t r, size_t b,
@@ -177,9 +257,13 @@ INLINE void multiply_block(const rn_weight_type type, const int rows, const int 
         RN_UNROLL for (int g = 0; g < 4; g++)
             dot_columns(type, rows, vecs, w, 4 * half + g, a, in->ld, sum);
         if (half == 1 || type == RN_WEIGHT_Q6_K)
-            add_block(type, rows, vecs, w, half, d, sums, blocks, sum, acc);
+            RN_UNROLL for (int v = 0; v < vecs; v++)
+                add_sums(type, rows, &w[v / PARTS], half, v, d, sums, blocks, &sum[0][v],
+                         VECS, acc);
     }
 }
+
+#endif
 
 /* How many of the columns of vector v of a tile are to be computed. */
 INLINE size_t width(const product *p, place at, int v)
@@ -233,11 +317,10 @@ INLINE size_t tile_rows(const rn_weight_type type, size_t rows)
 INLINE void any_tile(const rn_weight_type type, size_t rows, const int panels,
                      const product *p, place at, ahead next)
 {
-#if VW == 16
-    if (rows == 6 && type != RN_WEIGHT_Q6_K) tile(type, 6, panels, p, at, next);
+    if (TALL >= 6 && rows == 6 && type != RN_WEIGHT_Q6_K)
+        tile(type, TALL, panels, p, at, next);
     if (rows == 4) tile(type, 4, panels, p, at, next);
     if (rows == 3) tile(type, 3, panels, p, at, next);
-#endif
     if (rows == 2) tile(type, 2, panels, p, at, next);
     if (rows == 1) tile(type, 1, panels, p, at, next);
 }

@@ -1,16 +1,17 @@
 /* Cases of the products with bfloat16 and half-float weights: every height of a register
-   tile, an odd depth, more than one block of it, ranges of columns; and of activations in
-   bfloat16: ties, both sides of the largest number, what is not finite. */
+   tile, an odd depth, more than one block of it, many rows, ranges of columns; and of
+   activations in bfloat16: ties, both sides of the largest number, what is not finite. */
 #include "kernels/cases_linear.h"
 
 #include "core/half.h"
 
 static const rn_linear_shape shapes[] = {
-    {0, 3, 32, 0, 0, 3},      {1, 1, 1, 0, 0, 1},         {1, 40, 96, 0, 0, 40},
-    {2, 17, 65, 3, 0, 17},    {3, 48, 1027, 0, 16, 48},   {4, 33, 300, 1, 0, 33},
-    {5, 50, 131, 2, 16, 45},  {6, 64, 160, 0, 0, 64},     {7, 31, 112, 0, 0, 31},
-    {8, 100, 77, 0, 48, 100}, {13, 70, 2101, 5, 32, 70},  {23, 100, 512, 0, 0, 99},
-    {3, 20, 0, 1, 0, 20},     {1, 8192, 2048, 0, 0, 8192}};
+    {0, 3, 32, 0, 0, 3},        {1, 1, 1, 0, 0, 1},        {1, 40, 96, 0, 0, 40},
+    {2, 17, 65, 3, 0, 17},      {3, 48, 1027, 0, 16, 48},  {4, 33, 300, 1, 0, 33},
+    {5, 50, 131, 2, 16, 45},    {6, 64, 160, 0, 0, 64},    {7, 31, 112, 0, 0, 31},
+    {8, 100, 77, 0, 48, 100},   {13, 70, 2101, 5, 32, 70}, {23, 100, 512, 0, 0, 99},
+    {3, 20, 0, 1, 0, 20},       {57, 70, 531, 3, 16, 61},  {264, 20, 256, 0, 0, 20},
+    {1, 8192, 2048, 0, 0, 8192}};
 
 #define LINEAR(name, weights, form)                                                      \
     static void declare_##name(rn_case *c)                                               \

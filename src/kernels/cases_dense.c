@@ -14,6 +14,8 @@ static const gemm_shape gemm_shapes[] = {
     {false, true, 7, 17, 33, 3, 0.0f},       {true, true, 19, 23, 9, 0, 1.0f},
     {false, false, 65, 50, 70, 2, 1.0f},     {false, true, 33, 97, 300, 0, 0.0f},
     {true, false, 100, 129, 67, 5, 1.0f},    {true, true, 40, 70, 131, 1, 0.0f},
+    {false, true, 101, 531, 777, 3, 1.0f},   {true, false, 97, 600, 803, 0, 1.0f},
+    {false, true, 11, 40, 1111, 1, 1.0f},    {false, false, 70, 33, 1030, 2, 0.0f},
     {false, true, 512, 1024, 1024, 0, 0.0f},
 };
 
