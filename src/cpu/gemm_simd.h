@@ -70,16 +70,6 @@ static product make_product(bool ta, bool tb, size_t m, size_t n, size_t k,
     return p;
 }
 
-static void copy_rows(size_t rows, size_t cols, const float *from, size_t ld, float *to,
-                      size_t ldt)
-{
-    for (size_t r = 0; r < rows; r++, from += ld, to += ldt) {
-        size_t c = 0;
-        for (; c + VW <= cols; c += VW) vf_store(to + c, vf_load(from + c));
-        if (c < cols) vf_store_n(to + c, cols - c, vf_load_n(from + c, cols - c));
-    }
-}
-
 /* A block of an operand, packed or in place. Of A: element i, k is at[i / TILE_ROWS *
    panel + i % TILE_ROWS * row + k * depth]; of B: element k, j is at[j / PANEL * panel +
    k * depth + j % PANEL]. */
@@ -98,50 +88,42 @@ static block block_of_b(const product *p, size_t rows, size_t k0, size_t depth, 
     for (size_t j = 0; j < cols; j += PANEL, from += PANEL * p->b_col) {
         float *to = space + j * depth;
         const size_t width = least(PANEL, cols - j);
-        if (p->b_col == 1) copy_rows(depth, width, from, p->b_depth, to, PANEL);
+        if (p->b_col == 1) tile_copy(depth, width, from, p->b_depth, to, PANEL);
         else tile_transpose(width, depth, from, p->b_col, to, PANEL);
     }
     return (block){.at = space, .panel = depth * PANEL, .depth = PANEL};
 }
 
-/* Up to TILE_ROWS rows of A as one panel: TILE_ROWS floats for each of `depth` columns.
-   `beyond` rows of A follow from the first one on. Whole vectors are written: up to VW
-   floats behind the panel are lost. */
-static void pack_panel(const product *p, const float *from, size_t rows, size_t beyond,
-                       size_t depth, float *to)
+/* Up to TILE_ROWS rows of a transposed A, of `beyond` that follow, as part of a panel. Up
+   to VW floats behind it are lost. */
+static void pack_turned(const product *p, const float *from, size_t rows, size_t beyond,
+                        size_t depth, float *to)
 {
-    size_t k = 0;
-    if (p->a_depth == 1) {
-        for (; k + VW <= depth; k += VW) {
-            vf r[VW];
-            RN_UNROLL for (size_t i = 0; i < VW; i++) r[i] =
-                i < TILE_ROWS && i < rows ? vf_load(from + i * p->a_row + k) : vf_zero();
-            vf_transpose(r);
-            RN_UNROLL for (size_t i = 0; i < VW; i++)
-                vf_store(to + (k + i) * TILE_ROWS, r[i]);
-        }
-    } else if (beyond >= VW) {
-        for (; k < depth; k++)
-            vf_store(to + k * TILE_ROWS, vf_load(from + k * p->a_depth));
+    for (size_t k = 0; k < depth; k++, from += p->a_depth, to += TILE_ROWS) {
+        if (beyond >= VW) vf_store(to, vf_load(from));
+        else
+            for (size_t i = 0; i < rows; i++) to[i] = from[i];
     }
-    for (; k < depth; k++)
-        for (size_t i = 0; i < rows; i++)
-            to[k * TILE_ROWS + i] = from[i * p->a_row + k * p->a_depth];
 }
 
-/* A block of A in panels, some columns of all of them at a time: rows of a transposed A
-   lie next to each other. */
+/* A block of A in panels; of a transposed A some columns of all of them at a time, since
+   its rows lie next to each other. */
 static block pack_a(const product *p, size_t i0, size_t rows, size_t k0, size_t depth,
                     float *space)
 {
-    const block to = {
-        .at = space, .row = 1, .panel = depth * TILE_ROWS + VW, .depth = TILE_ROWS};
-    const size_t some = p->a_depth == 1 ? depth : 4 * VW;
+    block to = {.at = space, .row = 1, .panel = depth * TILE_ROWS, .depth = TILE_ROWS};
+    const float *from = p->a + i0 * p->a_row + k0 * p->a_depth;
+    if (p->a_depth == 1) {
+        tile_pack_rows(rows, depth, from, p->a_row, space);
+        return to;
+    }
+    const size_t some = 4 * VW;
+    to.panel += VW;
     for (size_t k = 0; k < depth; k += some)
         for (size_t i = 0; i < rows; i += TILE_ROWS)
-            pack_panel(p, p->a + (i0 + i) * p->a_row + (k0 + k) * p->a_depth,
-                       least(TILE_ROWS, rows - i), p->m - i0 - i, least(some, depth - k),
-                       space + i / TILE_ROWS * to.panel + k * TILE_ROWS);
+            pack_turned(p, from + i + k * p->a_depth, least(TILE_ROWS, rows - i),
+                        p->m - i0 - i, least(some, depth - k),
+                        space + i / TILE_ROWS * to.panel + k * TILE_ROWS);
     return to;
 }
 
@@ -157,7 +139,7 @@ static block block_of_a(const product *p, size_t i0, size_t rows, size_t k0, siz
                        .row = p->a_row,
                        .panel = TILE_ROWS * p->a_row,
                        .depth = p->a_depth};
-    copy_rows(depth, rows, from, p->a_depth, space, BLOCK_ROWS);
+    tile_copy(depth, rows, from, p->a_depth, space, BLOCK_ROWS);
     return (block){.at = space, .row = 1, .panel = TILE_ROWS, .depth = BLOCK_ROWS};
 }
 
@@ -261,7 +243,7 @@ static void multiply_flipped(const product *p, size_t i0, size_t rows, size_t j0
         const size_t deep = least(span, p->k - k0);
         const float *a = p->a + i0 * p->a_row + k0 * p->a_depth;
         if (p->a_depth == 1) tile_transpose(rows, deep, a, p->a_row, space, PANEL);
-        else copy_rows(deep, rows, a, p->a_depth, space, PANEL);
+        else tile_copy(deep, rows, a, p->a_depth, space, PANEL);
         for (size_t j = j0; j < j1; j += BLOCK_ROWS) {
             const size_t cols = least(BLOCK_ROWS, j1 - j);
             float *c = p->c + i0 * p->ldc + j;

@@ -58,8 +58,9 @@ typedef struct sweep_work {
     tile_decay part;  /* of a short tile, or of the present one */
     float scores[TILE * TILE];
     float scale[TILE], row_sum[TILE], ones[TILE];
-    float *packed;     /* [dk][TILE]: k of a tile, transposed */
-    float *weighted;   /* [TILE][dk]: k of a tile times its weight in the state */
+    float *keys;       /* k of a tile, in the order that its products want */
+    float *queries;    /* q of a tile, where it is packed */
+    float *strip;      /* some columns of a state or of values, where they are packed */
     size_t known_head; /* whose factors `whole` holds, and `part` for part_rows rows */
     size_t part_rows;
 } sweep_work;
@@ -151,24 +152,23 @@ static void prefetch_next(const sweep *s, size_t at, size_t count, const float *
             __builtin_prefetch(base + i * ld + c, 0, 3);
 }
 
+/* The four products of a tile. */
+#if VW == 8
+#    include "cpu/retention_strips_simd.h"
+#else
+#    include "cpu/retention_tiles_simd.h"
+#endif
+
 /* What the state before the chunk gives to the tile of n queries at row `at`. */
 static void read_state(const sweep *s, sweep_work *w, const tile_decay *t, size_t at,
                        size_t n, double before)
 {
-    const float *q = s->q + at * s->q_row;
     for (size_t i = 0; i < n; i++)
         w->scale[i] = (float)before * (s->reverse ? t->tail[i] : t->head[i]);
-    for (size_t i = 0; i < n; i += TILE_ROWS) {
-        size_t rows = n - i < TILE_ROWS ? n - i : TILE_ROWS;
-        prefetch_next(s, at + i, rows, s->k, s->k_row, s->dk);
-        prefetch_next(s, at + i, rows, s->v, s->v_row, s->dv);
-        tile_out out = {.beta = s->add ? 1.0f : 0.0f, .row_scale = w->scale + i};
-        tile_product(rows, s->dv, s->dk, q + i * s->q_row, s->q_row, 1, s->r, s->r_row,
-                     s->o + (at + i) * s->o_row, s->o_row, out);
-    }
+    multiply_state(s, w, at, n);
     if (s->norm == RN_ROW_NORM_PAPER)
-        tile_product(n, 1, s->dk, q, s->q_row, 1, s->z, 1, w->row_sum, 1,
-                     (tile_out){.row_scale = w->scale});
+        tile_product(n, 1, s->dk, s->q + at * s->q_row, s->q_row, 1, s->z, 1, w->row_sum,
+                     1, (tile_out){.row_scale = w->scale});
 }
 
 /* Queries of the tile at row `at` against the keys of another whole tile of the same
@@ -176,13 +176,10 @@ static void read_state(const sweep *s, sweep_work *w, const tile_decay *t, size_
 static void square(const sweep *s, sweep_work *w, size_t at, size_t n, size_t key_at,
                    size_t keys, double between, bool first)
 {
-    const float *k = s->k + key_at * s->k_row, *q = s->q + at * s->q_row;
     const tile_decay *queries = tile_factors(s, w, at, n);
     const float *from = s->reverse ? queries->tail : queries->head;
     for (size_t i = 0; i < n; i++) w->scale[i] = from[i];
-    tile_transpose(keys, s->dk, k, s->k_row, w->packed, TILE);
-    tile_product(n, keys, s->dk, q, s->q_row, 1, w->packed, TILE, w->scores, TILE,
-                 (tile_out){.row_scale = w->scale});
+    multiply_keys(s, w, at, n, key_at, keys);
 
     const tile_decay *other = tile_factors(s, w, key_at, keys);
     const float *weight = s->reverse ? other->head : other->tail;
@@ -190,8 +187,7 @@ static void square(const sweep *s, sweep_work *w, size_t at, size_t n, size_t ke
         for (size_t j = 0; j < keys; j++)
             w->scores[i * TILE + j] *= weight[j] * (float)between;
     add_row_sums(s, w, n, keys);
-    tile_product(n, s->dv, keys, w->scores, TILE, 1, s->v + key_at * s->v_row, s->v_row,
-                 s->o + at * s->o_row, s->o_row, (tile_out){.beta = first ? 0.0f : 1.0f});
+    multiply_values(s, w, at, n, key_at, keys, first);
 }
 
 /* The triangle of a tile with itself, by blocks of rows that see only the keys they may.
@@ -199,21 +195,7 @@ static void square(const sweep *s, sweep_work *w, size_t at, size_t n, size_t ke
 static void triangle(const sweep *s, sweep_work *w, const tile_decay *t, size_t at,
                      size_t n, bool first)
 {
-    const float *k = s->k + at * s->k_row, *v = s->v + at * s->v_row;
-    tile_transpose(n, s->dk, k, s->k_row, w->packed, TILE);
-    for (size_t i = 0; i < n; i += TILE_ROWS) {
-        size_t rows = n - i < TILE_ROWS ? n - i : TILE_ROWS;
-        size_t from = s->reverse ? i : 0, to = s->reverse ? n : i + rows;
-        float *scores = w->scores + i * TILE + from;
-        prefetch_next(s, at + i, rows, s->q, s->q_row, s->dk);
-        prefetch_next(s, at + i, rows, s->o, s->o_row, s->dv);
-        tile_product(rows, to - from, s->dk, s->q + (at + i) * s->q_row, s->q_row, 1,
-                     w->packed + from, TILE, scores, TILE,
-                     (tile_out){.mask = t->mask + i * TILE + from, .ldm = TILE});
-        tile_product(rows, s->dv, to - from, scores, TILE, 1, v + from * s->v_row,
-                     s->v_row, s->o + (at + i) * s->o_row, s->o_row,
-                     (tile_out){.beta = first ? 0.0f : 1.0f});
-    }
+    multiply_triangle(s, w, t, at, n, first);
     if (s->norm != RN_ROW_NORM_PAPER && s->norm != RN_ROW_NORM_TORCHSCALE) return;
     for (size_t i = 0; i < n;
          i++) /* beyond the diagonal the mask left zeros or nothing */
@@ -242,6 +224,7 @@ static void query_tile(const sweep *s, sweep_work *w, size_t at, size_t begin, s
 {
     size_t n = end - at < TILE ? end - at : TILE;
     memset(w->row_sum, 0, sizeof w->row_sum);
+    take_queries(s, w, at, n);
     if (has_state) {
         double before =
             s->reverse ? log_decay_sum(s, at + n, end) : log_decay_sum(s, begin, at);
@@ -276,16 +259,9 @@ static void update_state(const sweep *s, sweep_work *w, size_t begin, size_t end
         double after =
             s->reverse ? log_decay_sum(s, begin, at) : log_decay_sum(s, at + n, end);
         float outside = (float)exp(after);
-        for (size_t j = 0; j < n; j++) {
-            float weight = outside * (s->reverse ? t->head[j] : t->tail[j]);
-            const float *k = s->k + (at + j) * s->k_row;
-            for (size_t a = 0; a < s->dk; a++) w->weighted[j * s->dk + a] = weight * k[a];
-        }
-        tile_out out = {.beta = keep.beta, .excess = keep.excess};
-        tile_product(s->dk, s->dv, n, w->weighted, 1, s->dk, s->v + at * s->v_row,
-                     s->v_row, s->r, s->r_row, out);
-        if (s->norm == RN_ROW_NORM_PAPER)
-            tile_product(s->dk, 1, n, w->weighted, 1, s->dk, w->ones, 1, s->z, 1, out);
+        for (size_t j = 0; j < n; j++)
+            w->scale[j] = outside * (s->reverse ? t->head[j] : t->tail[j]);
+        add_outer(s, w, at, n, (tile_out){.beta = keep.beta, .excess = keep.excess});
     }
 }
 
@@ -295,12 +271,13 @@ static float *sweep_work_place(sweep_work **w, void *scratch, size_t dk)
 {
     *w = scratch;
     float *next = (float *)(*w + 1);
-    (*w)->packed = next;
-    (*w)->weighted = next + TILE * dk;
+    (*w)->keys = next;
+    (*w)->queries = (*w)->keys + (TILE + TILE_ROWS) * (dk + VW);
+    (*w)->strip = (*w)->queries + (TILE + TILE_ROWS) * dk + VW;
     (*w)->known_head = SIZE_MAX;
     (*w)->part_rows = 0;
     for (size_t i = 0; i < TILE; i++) (*w)->ones[i] = 1.0f;
-    return next + 2 * TILE * dk;
+    return (*w)->strip + STRIP * (dk > TILE ? dk : TILE);
 }
 
 /* Runs a sweep. `head` identifies decays and direction: factors of a full tile are

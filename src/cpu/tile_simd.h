@@ -9,6 +9,10 @@
 
 #include "cpu/unroll.h"
 
+/* Steps of the depth in one turn of the inner loop: with vectors of 8 its overhead
+ * counts. */
+enum { TILE_STEPS = VW == 8 ? 4 : 1 };
+
 /* What becomes of the product. A zero-initialised one with beta 0 stores it as it is. */
 typedef struct tile_out {
     float beta, excess; /* C is multiplied by their sum first, which may lie too near to 1
@@ -31,18 +35,22 @@ tile_registers(const int rows, const int vecs, size_t tail, size_t depth, const 
         RN_UNROLL for (int j = 0; j < vecs; j++) acc[i][j] = vf_zero();
     }
     const size_t last = (size_t)(vecs - 1) * VW;
-    for (size_t k = 0; k < depth; k++) {
-        vf row[TILE_VECS];
-        RN_UNROLL for (int j = 0; j < vecs - 1; j++) row[j] = vf_load(b + j * VW);
-        row[vecs - 1] = tail == VW ? vf_load(b + last) : vf_load_n(b + last, tail);
-        RN_UNROLL for (int i = 0; i < rows; i++)
+    for (size_t k = 0; k < depth; k += TILE_STEPS) {
+        RN_UNROLL for (size_t step = 0; step < TILE_STEPS; step++)
         {
-            vf x = vf_set1(a[(size_t)i * ar]);
-            RN_UNROLL for (int j = 0; j < vecs; j++) acc[i][j] =
-                vf_fma(x, row[j], acc[i][j]);
+            if (step > 0 && k + step >= depth) break;
+            vf row[TILE_VECS];
+            RN_UNROLL for (int j = 0; j < vecs - 1; j++) row[j] = vf_load(b + j * VW);
+            row[vecs - 1] = tail == VW ? vf_load(b + last) : vf_load_n(b + last, tail);
+            RN_UNROLL for (int i = 0; i < rows; i++)
+            {
+                vf x = vf_set1(a[(size_t)i * ar]);
+                RN_UNROLL for (int j = 0; j < vecs; j++) acc[i][j] =
+                    vf_fma(x, row[j], acc[i][j]);
+            }
+            a += ac;
+            b += ldb;
         }
-        a += ac;
-        b += ldb;
     }
     RN_UNROLL for (int i = 0; i < rows; i++)
     {
@@ -146,6 +154,53 @@ static void tile_transpose(size_t rows, size_t cols, const float *from, size_t l
         }
         for (; c < cols; c++)
             for (size_t i = 0; i < height; i++) to[c * ldt + i] = from[i * ld + c];
+    }
+}
+
+/* to[row][col] = from[row][col]. */
+static inline void tile_copy(size_t rows, size_t cols, const float *from, size_t ld,
+                             float *to, size_t ldt)
+{
+    for (size_t r = 0; r < rows; r++, from += ld, to += ldt) {
+        size_t c = 0;
+        for (; c + VW <= cols; c += VW) vf_store(to + c, vf_load(from + c));
+        if (c < cols) vf_store_n(to + c, cols - c, vf_load_n(from + c, cols - c));
+    }
+}
+
+/* Rows of a left operand in panels: element i, k at to[i / TILE_ROWS * TILE_ROWS * depth
+   + k
+   * TILE_ROWS + i % TILE_ROWS]. Whole vectors are written: VW floats behind the last
+   panel are lost. */
+static inline void tile_pack_rows(size_t rows, size_t depth, const float *from, size_t ld,
+                                  float *to)
+{
+    for (size_t i = 0; i < rows; i += TILE_ROWS, from += TILE_ROWS * ld) {
+        const size_t height = rows - i < TILE_ROWS ? rows - i : TILE_ROWS;
+        size_t k = 0;
+        for (; k + VW <= depth; k += VW) {
+            vf r[VW];
+            RN_UNROLL for (size_t j = 0; j < VW; j++) r[j] =
+                j < TILE_ROWS && j < height ? vf_load(from + j * ld + k) : vf_zero();
+            vf_transpose(r);
+            RN_UNROLL for (size_t j = 0; j < VW; j++)
+                vf_store(to + (k + j) * TILE_ROWS, r[j]);
+        }
+        for (; k < depth; k++)
+            for (size_t j = 0; j < height; j++) to[k * TILE_ROWS + j] = from[j * ld + k];
+        to += TILE_ROWS * depth;
+    }
+}
+
+/* The same of a transposed operand, [depth][rows], whose row k is multiplied by scale[k].
+ */
+static inline void tile_pack_columns(size_t depth, size_t rows, const float *from,
+                                     size_t ld, const float *scale, float *to)
+{
+    for (size_t i = 0; i < rows; i += TILE_ROWS, from += TILE_ROWS) {
+        const size_t left = rows - i < VW ? rows - i : VW;
+        for (size_t k = 0; k < depth; k++, to += TILE_ROWS)
+            vf_store(to, vf_mul(vf_set1(scale[k]), vf_load_n(from + k * ld, left)));
     }
 }
 
