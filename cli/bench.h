@@ -25,6 +25,7 @@ typedef struct cli_row {
     double limit;    /* of the machine, in unit */
     double fraction; /* of the limit that was measured beside each call */
     double bytes;    /* read by a call, or by a step of it */
+    double held;     /* bytes of weights and states */
     double seconds, speedup;
     double memory; /* resident bytes of the case, without the machine's probes */
 } cli_row;

@@ -181,13 +181,13 @@ static double lookup_bytes(const cli_bench *b)
     return (double)b->m.info.vocab_size * (double)b->m.info.width * type_bytes[type];
 }
 
-/* A step reads all weights once, and the state of each sequence. */
+/* A step reads all weights once, and of each sequence's state what it goes over. */
 static cli_work step_work(const cli_bench *b, size_t sequences)
 {
     const rn_model_info *info = &b->m.info;
     double weights = (double)info->weight_bytes - lookup_bytes(b);
     return (cli_work){.limit = CLI_LIMIT_READ,
-                      .amount = weights + (double)(sequences * info->state_bytes)};
+                      .amount = weights + (double)(sequences * info->state_read_bytes)};
 }
 
 /* Times calls of c->tokens steps into a row, whose `bytes` are of one step. */
@@ -196,6 +196,7 @@ static int put_steps(model_case *c, cli_row row, rn_error *err)
     cli_times times;
     cli_work work = step_work(c->b, c->count);
     row.bytes = work.amount;
+    row.held = (double)(c->b->m.info.weight_bytes + c->count * c->b->m.info.state_bytes);
     work.amount *= (double)c->tokens;
     c->warm = false;
     int code = cli_bench_time(c->b, call_steps, c, &work, &times, err);

@@ -135,6 +135,7 @@ static json_t *row_json(const cli_row *r)
     add_real(o, "limit", r->limit);
     add_real(o, "fraction", r->fraction);
     if (r->bytes > 0) add_count(o, "bytes", (int64_t)r->bytes);
+    if (r->held > 0) add_count(o, "held_bytes", (int64_t)r->held);
     add_real(o, "seconds", r->seconds);
     add_real(o, "speedup", r->speedup);
     if (r->memory > 0) add_count(o, "peak_memory_bytes", (int64_t)r->memory);

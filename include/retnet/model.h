@@ -28,12 +28,14 @@ typedef struct rn_model_source {
 
 /** Sizes that the config alone decides. */
 typedef struct rn_model_info {
-    char dialect[24];       /**< of what was opened: "native", "fla", "torchscale",
-                                 "syncdoth", "torchscale-2023" */
-    uint64_t parameters;    /**< trainable numbers, tied ones once */
-    uint64_t weight_bytes;  /**< as held in memory */
-    uint64_t state_bytes;   /**< of one sequence, whatever its length */
-    double flops_per_token; /**< recurrent form, a multiply-add counted as 2 */
+    char dialect[24];          /**< of what was opened: "native", "fla", "torchscale",
+                                    "syncdoth", "torchscale-2023" */
+    uint64_t parameters;       /**< trainable numbers, tied ones once */
+    uint64_t weight_bytes;     /**< as held in memory */
+    uint64_t state_bytes;      /**< of one sequence, whatever its length */
+    uint64_t state_read_bytes; /**< of those, what each decoding step goes over: half,
+                                    where products round their activations to bytes */
+    double flops_per_token;    /**< recurrent form, a multiply-add counted as 2 */
     size_t vocab_size, width, layers, heads;
 } rn_model_info;
 

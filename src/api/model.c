@@ -177,9 +177,11 @@ static uint64_t state_bytes(const rn_model *m)
 
 void rn_model_info_get(const rn_model *m, rn_model_info *out)
 {
+    const uint64_t state = state_bytes(m);
     *out = (rn_model_info){.weight_bytes =
                                (uint64_t)m->floats * sizeof(float) + m->panel_bytes,
-                           .state_bytes = state_bytes(m),
+                           .state_bytes = state,
+                           .state_read_bytes = rn_model_halves(m) ? state / 2 : state,
                            .flops_per_token = flops_per_token(&m->config),
                            .vocab_size = m->config.vocab_size,
                            .width = m->config.mixer.width,

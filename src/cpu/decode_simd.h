@@ -1,7 +1,8 @@
 /*
  * retention_decode: one token of one head, the newest tokens beside the state. Reading
- * out streams the state once past the sums of o, which stay in the first-level cache; the
- * fold goes over it once more and writes it. Included after simd_ISA.h.
+ * out streams the state, or its upper halves, once past the sums of o, which stay in the
+ * first-level cache; the fold goes over it once more and writes it. Included after
+ * simd_ISA.h.
  */
 #ifndef RN_CPU_DECODE_SIMD_H
 #define RN_CPU_DECODE_SIMD_H
@@ -17,6 +18,7 @@
    asked for. */
 enum { FOLD_ROWS = 4, FOLD_VECS = VW == 16 ? 4 : 2, AHEAD = 2048, LINE = 16 };
 enum { WIDEST = 1024 }; /* dk and dv: RN_MAX_HEAD_WIDTH */
+enum { HALF = 2 };      /* bytes of half a number */
 
 /* What a step knows before it looks at the state: gamma^(tail-1-j) of each newest token,
    the weights of their values in o, and the factor of q S. */
@@ -75,6 +77,20 @@ static void add_rows(size_t count, const float *weight, const float *rows, size_
     }
 }
 
+/* The same stream over the upper halves of a state, dv a multiple of VW. */
+static void read_upper(const rn_decode *d, const newest *w, const float *q,
+                       const float *state, float *o)
+{
+    const char *s = (const char *)state;
+    for (size_t a = 0; a < d->dk; a++) {
+        const vf weight = vf_set1(w->state * q[a]);
+        for (size_t c = 0; c < d->dv; c += VW, s += VW * HALF) {
+            __builtin_prefetch(s + AHEAD * sizeof(float));
+            vf_store(o + c, vf_fma(weight, vf_of_upper(s), vf_load(o + c)));
+        }
+    }
+}
+
 /* o += sum of q[a] S[a], row after row in one stream from memory: a row at a time runs at
    the rate of plain reading, several at once do not. */
 static void read_state(const rn_decode *d, const newest *w, const float *q,
@@ -105,11 +121,29 @@ static keep_pair keep_of(const rn_decode *d)
     return (keep_pair){1.0f, (float)expm1(log)};
 }
 
-/* rows x vecs vectors of S = keep S + k^T v, the last vector of n floats; k of token j
-   and row i is k[j * dk + i], v of token j lies at v + j * dv. */
+/* The n floats from element `at` of a state on, as floats or in halves. */
+static inline __attribute__((always_inline)) vf
+load_state(const bool halves, const rn_decode *d, const float *s, size_t at, size_t n)
+{
+    const char *upper = (const char *)s + at * HALF;
+    if (halves) return vf_of_halves_apart(upper, upper + d->dk * d->dv * HALF);
+    return n < VW ? vf_load_n(s + at, n) : vf_load(s + at);
+}
+
 static inline __attribute__((always_inline)) void
-fold_tile(const int rows, const int vecs, size_t n, const rn_decode *d, keep_pair keep,
-          const float *k, const float *v, float *s)
+store_state(const bool halves, const rn_decode *d, float *s, size_t at, size_t n, vf x)
+{
+    char *upper = (char *)s + at * HALF;
+    if (halves) vf_store_halves(upper, upper + d->dk * d->dv * HALF, x);
+    else if (n < VW) vf_store_n(s + at, n, x);
+    else vf_store(s + at, x);
+}
+
+/* rows x vecs vectors of S = keep S + k^T v from element `at` on, the last vector of n
+   floats; k of token j and row i is k[j * dk + i], v of token j lies at v + j * dv. */
+static inline __attribute__((always_inline)) void
+fold_tile(const bool halves, const int rows, const int vecs, size_t n, const rn_decode *d,
+          keep_pair keep, const float *k, const float *v, float *s, size_t at)
 {
     vf sum[FOLD_ROWS][FOLD_VECS];
     const vf beta = vf_set1(keep.beta), excess = vf_set1(keep.excess);
@@ -117,9 +151,9 @@ fold_tile(const int rows, const int vecs, size_t n, const rn_decode *d, keep_pai
     {
         RN_UNROLL for (int c = 0; c < vecs; c++)
         {
-            const float *at = s + (size_t)i * d->dv + c * VW;
-            bool tail = c == vecs - 1 && n < VW;
-            sum[i][c] = vf_mul(excess, tail ? vf_load_n(at, n) : vf_load(at));
+            const size_t to = at + (size_t)i * d->dv + (size_t)c * VW;
+            const size_t some = c == vecs - 1 ? n : VW;
+            sum[i][c] = vf_mul(excess, load_state(halves, d, s, to, some));
         }
     }
     for (size_t j = 0; j < d->tail; j++, k += d->dk, v += d->dv) {
@@ -137,27 +171,53 @@ fold_tile(const int rows, const int vecs, size_t n, const rn_decode *d, keep_pai
     {
         RN_UNROLL for (int c = 0; c < vecs; c++)
         {
-            float *at = s + (size_t)i * d->dv + c * VW;
-            if (c == vecs - 1 && n < VW)
-                vf_store_n(at, n, vf_fma(beta, vf_load_n(at, n), sum[i][c]));
-            else vf_store(at, vf_fma(beta, vf_load(at), sum[i][c]));
+            const size_t to = at + (size_t)i * d->dv + (size_t)c * VW;
+            const size_t some = c == vecs - 1 ? n : VW;
+            const vf old = load_state(halves, d, s, to, some);
+            store_state(halves, d, s, to, some, vf_fma(beta, old, sum[i][c]));
         }
     }
 }
 
+/* Asks for as many floats as a tile of `rows` rows has, from element `at` on. */
 static inline __attribute__((always_inline)) void
-fold_rows(const int rows, const rn_decode *d, keep_pair keep, const float *k,
-          const float *v, float *s)
+ask_rows(const bool halves, const int rows, const rn_decode *d, const float *s, size_t at)
+{
+    const size_t count = (size_t)rows * FOLD_VECS * VW;
+    const char *upper = (const char *)s + at * HALF;
+    for (size_t i = 0; i < count && !halves; i += LINE) __builtin_prefetch(s + at + i);
+    for (size_t i = 0; i < count && halves; i += 2 * LINE) {
+        __builtin_prefetch(upper + i * HALF);
+        __builtin_prefetch(upper + (d->dk * d->dv + i) * HALF);
+    }
+}
+
+/* The rows of S from element `at` on. */
+static inline __attribute__((always_inline)) void
+fold_rows(const bool halves, const int rows, const rn_decode *d, keep_pair keep,
+          const float *k, const float *v, float *s, size_t at)
 {
     size_t c = 0;
     for (; c + FOLD_VECS * VW <= d->dv; c += FOLD_VECS * VW) /* asks for the next rows */
     {
-        for (size_t i = 0; i < (size_t)rows * FOLD_VECS * VW; i += LINE)
-            __builtin_prefetch(s + (size_t)rows * (d->dv + c) + i);
-        fold_tile(rows, FOLD_VECS, VW, d, keep, k, v + c, s + c);
+        ask_rows(halves, rows, d, s, at + (size_t)rows * (d->dv + c));
+        fold_tile(halves, rows, FOLD_VECS, VW, d, keep, k, v + c, s, at + c);
     }
     for (; c < d->dv; c += VW)
-        fold_tile(rows, 1, d->dv - c < VW ? d->dv - c : VW, d, keep, k, v + c, s + c);
+        fold_tile(halves, rows, 1, d->dv - c < VW ? d->dv - c : VW, d, keep, k, v + c, s,
+                  at + c);
+}
+
+static inline __attribute__((always_inline)) void fold_all(const bool halves,
+                                                           const rn_decode *d,
+                                                           const float *keys,
+                                                           const float *scaled, float *s)
+{
+    const keep_pair keep = keep_of(d);
+    size_t a = 0;
+    for (; a + FOLD_ROWS <= d->dk; a += FOLD_ROWS)
+        fold_rows(halves, FOLD_ROWS, d, keep, keys + a, scaled, s, a * d->dv);
+    for (; a < d->dk; a++) fold_rows(halves, 1, d, keep, keys + a, scaled, s, a * d->dv);
 }
 
 static void fold_state(const rn_decode *d, const newest *w, float *s, float *z,
@@ -167,13 +227,11 @@ static void fold_state(const rn_decode *d, const newest *w, float *s, float *z,
     for (size_t j = 0; j < d->tail; j++)
         for (size_t c = 0; c < d->dv; c++)
             scaled[j * d->dv + c] = w->decay[j] * values[j * d->dv + c];
-    const keep_pair keep = keep_of(d);
-    size_t a = 0;
-    for (; a + FOLD_ROWS <= d->dk; a += FOLD_ROWS)
-        fold_rows(FOLD_ROWS, d, keep, keys + a, scaled, s + a * d->dv);
-    for (; a < d->dk; a++) fold_rows(1, d, keep, keys + a, scaled, s + a * d->dv);
+    if (d->halves) fold_all(true, d, keys, scaled, s);
+    else fold_all(false, d, keys, scaled, s);
     if (d->norm != RN_ROW_NORM_PAPER) return;
-    for (a = 0; a < d->dk; a++) {
+    const keep_pair keep = keep_of(d);
+    for (size_t a = 0; a < d->dk; a++) {
         float sum = keep.excess * z[a];
         for (size_t j = 0; j < d->tail; j++) sum += w->decay[j] * keys[j * d->dk + a];
         z[a] = keep.beta * z[a] + sum;
@@ -185,12 +243,13 @@ void RN_VARIANT(retention_decode)(rn_exec *x, const rn_decode *d, float *o,
                                   const float *keys, const float *values)
 {
     (void)x;
-    newest w;
+    newest w = {0};
     set_decays(&w, d);
     if (q) {
         set_scores(&w, d, q, z, keys);
         add_rows(d->tail, w.score, values, d->dv, o);
-        read_state(d, &w, q, state, o);
+        if (d->halves) read_upper(d, &w, q, state, o);
+        else read_state(d, &w, q, state, o);
     }
     if (d->fold) fold_state(d, &w, state, z, keys, values);
 }

@@ -138,11 +138,14 @@ INLINE void unpack_line(const rn_weight_type type, const block *w, int l, int v,
 INLINE void add_bytes(const int rows, const block *w, int v, int first, int last,
                       const int8_t *in, size_t ld, vi sum[TALL])
 {
-    RN_ROLL for (int l = first; l < last; l++)
+    RN_ROLL for (int l = first; l < last; l += 2)
     {
-        const vb x = vb_load(w->lines + l * LINE + part(v));
-        RN_UNROLL for (int i = 0; i < rows; i++) sum[i] =
-            vb_dot(sum[i], x, vi_word(in + (size_t)i * ld + 4 * l));
+        RN_UNROLL for (int n = l; n < l + 2; n++)
+        {
+            const vb x = vb_load(w->lines + n * LINE + part(v));
+            RN_UNROLL for (int i = 0; i < rows; i++) sum[i] =
+                vb_dot(sum[i], x, vi_word(in + (size_t)i * ld + 4 * n));
+        }
     }
 }
 
@@ -285,7 +288,7 @@ INLINE void tile(const rn_weight_type type, const int rows, const int panels,
     {
         const size_t some = at.first > 0 ? width(p, at, v) : 0;
         RN_UNROLL for (int i = 0; i < rows; i++) acc[i][v] =
-            vf_load_n(y + (size_t)i * p->ldy + v * VW, some);
+            some ? vf_load_n(y + (size_t)i * p->ldy + v * VW, some) : vf_zero();
     }
     for (size_t b = at.first; b < at.last; b++, next.at += next.step) {
         block w[WIDE];

@@ -184,6 +184,35 @@ static inline vf vf_bf16_second(vf pairs)
         _mm256_and_si256(_mm256_castps_si256(pairs), _mm256_set1_epi32(-65536)));
 }
 
+/* VW numbers of bfloat16, and numbers whose halves lie apart (kernels/halves.h), as
+   floats; and those halves of floats. */
+static inline vf vf_of_upper(const void *upper)
+{
+    __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(upper));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+
+static inline vf vf_of_halves_apart(const void *upper, const void *lower)
+{
+    __m256i low = _mm256_cvtepi16_epi32(_mm_loadu_si128(lower));
+    return _mm256_castsi256_ps(
+        _mm256_add_epi32(_mm256_castps_si256(vf_of_upper(upper)), low));
+}
+
+static inline void vf_store_16_bits(void *to, __m256i words)
+{
+    __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(words, words), 0x08);
+    _mm_storeu_si128(to, _mm256_castsi256_si128(packed));
+}
+
+static inline void vf_store_halves(void *upper, void *lower, vf v)
+{
+    __m256i bits = _mm256_castps_si256(v);
+    __m256i up = _mm256_add_epi32(bits, _mm256_set1_epi32(0x8000));
+    vf_store_16_bits(upper, _mm256_srli_epi32(up, 16));
+    vf_store_16_bits(lower, _mm256_and_si256(bits, _mm256_set1_epi32(0xffff)));
+}
+
 static inline vf vf_load_half(const uint16_t *p)
 {
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));

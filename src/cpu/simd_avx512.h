@@ -172,6 +172,29 @@ static inline vf vf_bf16_second(vf pairs)
         _mm512_and_si512(_mm512_castps_si512(pairs), _mm512_set1_epi32(-65536)));
 }
 
+/* VW numbers of bfloat16, and numbers whose halves lie apart (kernels/halves.h), as
+   floats; and those halves of floats. */
+static inline vf vf_of_upper(const void *upper)
+{
+    __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(upper));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
+
+static inline vf vf_of_halves_apart(const void *upper, const void *lower)
+{
+    __m512i low = _mm512_cvtepi16_epi32(_mm256_loadu_si256(lower));
+    return _mm512_castsi512_ps(
+        _mm512_add_epi32(_mm512_castps_si512(vf_of_upper(upper)), low));
+}
+
+static inline void vf_store_halves(void *upper, void *lower, vf v)
+{
+    __m512i bits = _mm512_castps_si512(v);
+    __m512i up = _mm512_add_epi32(bits, _mm512_set1_epi32(0x8000));
+    _mm256_storeu_si256(upper, _mm512_cvtepi32_epi16(_mm512_srli_epi32(up, 16)));
+    _mm256_storeu_si256(lower, _mm512_cvtepi32_epi16(bits));
+}
+
 static inline vf vf_load_half(const uint16_t *p)
 {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));

@@ -122,6 +122,7 @@ void rn_session_reset(rn_session *s)
 {
     memset(s->sequence.state, 0, s->state_floats * sizeof *s->sequence.state);
     s->sequence.tail_count = 0;
+    s->sequence.halves = false;
     s->sequence.position = 0;
     s->pending_count = 0;
     s->position = 0;

@@ -11,6 +11,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { VERSION = 1, HEADER = 96, CHECKSUM = 8, MODEL_FIELDS = 8 };
@@ -162,17 +163,48 @@ static rn_status check_finite(const float *x, size_t count, const char *path,
                    x[bad] != x[bad] ? "NaN" : "infinite");
 }
 
+static size_t layer_floats(const rn_session *s)
+{
+    const size_t layers = s->model->config.layers;
+    return layers ? s->state_floats / layers : 0;
+}
+
+/* A layer's state as floats, in `space` (layer_floats) where the session has it in
+ * halves. */
+static const float *layer_state(const rn_session *s, size_t layer, float *space)
+{
+    const size_t floats = layer_floats(s);
+    const float *state = s->sequence.state + layer * floats;
+    if (!s->sequence.halves) return state;
+    memcpy(space, state, floats * sizeof *space);
+    rn_states_halve(s->model, s->row_norm, space, 1, false);
+    return space;
+}
+
+static rn_status check_state(const rn_session *s, const char *path, rn_status status,
+                             float *space, rn_error *err)
+{
+    const float *state = s->sequence.state;
+    if (!s->sequence.halves)
+        return check_finite(state, s->state_floats, path, "state", status, err);
+    rn_status st = RN_OK;
+    for (size_t i = 0; i < s->model->config.layers && !st; i++)
+        st = check_finite(layer_state(s, i, space), layer_floats(s), path, "state",
+                          status, err);
+    return st;
+}
+
 /* Everything in a session that counts: logits and state mean nothing before a token is
-   read. `status` is that of a failure. */
+   read. `status` is that of a failure; `space` as in layer_state. */
 static rn_status check_numbers(const rn_session *s, const char *path, rn_status status,
-                               rn_error *err)
+                               float *space, rn_error *err)
 {
     const rn_sequence *q = &s->sequence;
     rn_status st = RN_OK;
     if (q->position)
         st = check_finite(s->logits, s->model->config.vocab_size, path, "logits", status,
                           err);
-    if (!st) st = check_finite(q->state, s->state_floats, path, "state", status, err);
+    if (!st) st = check_state(s, path, status, space, err);
     for (tail_walk w = {0}; !st && next_run(s, q->tail_count, &w);)
         st = check_finite(q->tail + w.offset, w.floats, path,
                           "keys and values beside the state", status, err);
@@ -215,7 +247,16 @@ static rn_status put_logits(sink *to, const rn_session *s, rn_error *err)
     return st;
 }
 
-static rn_status put_session(sink *to, const rn_session *s, const header *h,
+static rn_status put_state(sink *to, const rn_session *s, float *space, rn_error *err)
+{
+    const size_t bytes = layer_floats(s) * sizeof *space;
+    rn_status st = RN_OK;
+    for (size_t i = 0; i < s->model->config.layers && !st; i++)
+        st = put(to, layer_state(s, i, space), bytes, err);
+    return st;
+}
+
+static rn_status put_session(sink *to, const rn_session *s, const header *h, float *space,
                              rn_error *err)
 {
     const rn_sequence *q = &s->sequence;
@@ -225,7 +266,7 @@ static rn_status put_session(sink *to, const rn_session *s, const header *h,
     if (!st) st = put_recent(to, s, err);
     if (!st) st = put(to, s->pending, s->pending_count * sizeof *s->pending, err);
     if (!st) st = put_logits(to, s, err);
-    if (!st) st = put(to, q->state, s->state_floats * sizeof *q->state, err);
+    if (!st) st = put_state(to, s, space, err);
     for (tail_walk w = {0}; !st && next_run(s, q->tail_count, &w);)
         st = put(to, q->tail + w.offset, w.floats * sizeof *q->tail, err);
     if (st) return st;
@@ -233,19 +274,30 @@ static rn_status put_session(sink *to, const rn_session *s, const header *h,
     return rn_writer_put(to->w, checksum, sizeof checksum, err);
 }
 
-rn_status rn_session_save(const rn_session *s, const char *path, rn_error *err)
+static rn_status save(const rn_session *s, const char *path, float *space, rn_error *err)
 {
     header h;
     sink to;
-    rn_status st = check_numbers(s, path, RN_EINVAL, err);
+    rn_status st = check_numbers(s, path, RN_EINVAL, space, err);
     if (!st) st = header_of(s, &h, err);
     if (!st) st = rn_writer_open(&to.w, path, err);
     if (st) return st;
     const layout l = lay_out(s, s->sequence.tail_count, s->pending_count);
     rn_digester_begin(&to.digest, l.end - CHECKSUM);
-    st = put_session(&to, s, &h, err);
+    st = put_session(&to, s, &h, space, err);
     if (!st) return rn_writer_commit(to.w, err);
     rn_writer_abandon(to.w);
+    return st;
+}
+
+rn_status rn_session_save(const rn_session *s, const char *path, rn_error *err)
+{
+    if (!s->sequence.halves) return save(s, path, NULL, err);
+    const size_t bytes = layer_floats(s) * sizeof(float);
+    float *space = malloc(bytes);
+    if (!space) return rn_fail_memory(err, "a layer's state", bytes);
+    rn_status st = save(s, path, space, err);
+    free(space);
     return st;
 }
 
@@ -350,7 +402,7 @@ static rn_status check_contents(const rn_session *s, const char *path, rn_error 
 {
     rn_status st = check_ids(s, s->recent, recent_count(s), path, "recent", err);
     if (!st) st = check_ids(s, s->pending, s->pending_count, path, "pending", err);
-    if (!st) st = check_numbers(s, path, RN_EFORMAT, err);
+    if (!st) st = check_numbers(s, path, RN_EFORMAT, NULL, err);
     for (size_t i = 0; !st && !s->sequence.position && i < s->state_floats; i++)
         if (s->sequence.state[i] != 0)
             st = rn_fail(err, RN_EFORMAT,

@@ -63,6 +63,9 @@ typedef struct rn_retention {
  * sum_j g^(tail-1-j) (q . k_j) v_j times the row normaliser's factor. fold: S = g^tail S
  * + sum_j g^(tail-1-j) k_j^T v_j is written back in the same pass, z alike. q NULL: only
  * the fold, o is not touched. tail is 1 .. RN_DECODE_TAIL (0 too where q is NULL).
+ *
+ * halves: S is in halves (kernels/halves.h). The read-out then takes the upper ones for
+ * S; the fold takes and leaves the floats as they are.
  */
 #define RN_DECODE_TAIL ((size_t)16)
 
@@ -71,7 +74,7 @@ typedef struct rn_decode {
     float log_decay;
     rn_row_norm norm; /* not AUTO, not TORCHSCALE */
     uint64_t seen;    /* tokens before this one, for d_n */
-    bool fold;
+    bool fold, halves;
 } rn_decode;
 
 /* AdamW (decoupled decay): g' = grad_scale g; m, v moments; p -= lr (m^ / (sqrt(v^) +

@@ -96,6 +96,7 @@ typedef struct rn_mixer_step {
     float *const *state;      /* [batch] of this layer */
     float *const *tail;       /* [batch] of this layer */
     const size_t *tail_count; /* [batch] */
+    bool halves;              /* the states are in halves */
     void *work;               /* step_bytes */
     rn_team *team;
     int rank;
@@ -133,6 +134,9 @@ struct rn_mixer {
     /* Folds a tail of `count` tokens into the state, outside of teams. */
     void (*fold)(rn_exec *x, const rn_mixer_config *c, rn_row_norm norm, float *state,
                  const float *tail, size_t count);
+    /* Puts a layer's state into halves (kernels/halves.h) or back into floats, outside of
+       teams. `state` NULL: only tells whether steps take states in halves. */
+    bool (*halve)(rn_exec *x, const rn_mixer_config *c, float *state, bool split);
     double (*flops_per_token)(const rn_mixer_config *c);
 };
 

@@ -346,5 +346,6 @@ const rn_mixer rn_mixer_retention = {
     .tail_run = rn_retention_tail_run,
     .step = rn_retention_step,
     .fold = rn_retention_fold,
+    .halve = rn_retention_halve,
     .flops_per_token = flops_per_token,
 };

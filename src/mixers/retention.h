@@ -44,6 +44,7 @@ void rn_retention_step(rn_exec *x, const rn_mixer_config *c, const rn_mixer_step
                        float *y);
 void rn_retention_fold(rn_exec *x, const rn_mixer_config *c, rn_row_norm norm,
                        float *state, const float *tail, size_t count);
+bool rn_retention_halve(rn_exec *x, const rn_mixer_config *c, float *state, bool split);
 
 /* theta_i of rotated pair i, by the stored table or the dialect's rule. */
 double rn_rotary_angle(const rn_mixer_config *c, size_t i);

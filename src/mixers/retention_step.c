@@ -10,6 +10,7 @@
 #include "mixers/retention.h"
 
 #include "core/arena.h"
+#include "kernels/halves.h"
 
 #include <math.h>
 #include <string.h>
@@ -94,7 +95,8 @@ static void read_head(rn_exec *x, const rn_mixer_config *c, const rn_mixer_step 
         .log_decay = rn_retention_tables(c, g->period, g->shared, NULL).log_decay[h],
         .norm = g->row_norm,
         .seen = g->position[b],
-        .fold = count == RN_DECODE_TAIL};
+        .fold = count == RN_DECODE_TAIL,
+        .halves = s->halves};
     const float *keys = tail + h / shared * head_tail(c);
     float *z = s->state[b] + c->heads * dk * dv + h * dk;
     x->k.retention_decode(x, &d, o, q, s->state[b] + h * dk * dv,
@@ -210,4 +212,18 @@ void rn_retention_fold(rn_exec *x, const rn_mixer_config *c, rn_row_norm norm,
                               norm == RN_ROW_NORM_PAPER ? z : NULL, keys,
                               keys + RN_DECODE_TAIL * dk);
     }
+}
+
+bool rn_retention_halve(rn_exec *x, const rn_mixer_config *c, float *state, bool split)
+{
+    const size_t count = c->key_dim * c->value_dim;
+    if (c->value_dim % RN_HALVES_COLUMNS) return false;
+    if (!state) return true;
+#pragma omp parallel for schedule(static)                                                \
+    num_threads(rn_exec_parallel(x, c->heads *count))
+    for (size_t h = 0; h < c->heads; h++) {
+        if (split) rn_halves_split(state + h * count, count, rn_exec_scratch(x));
+        else rn_halves_join(state + h * count, count, rn_exec_scratch(x));
+    }
+    return true;
 }

@@ -32,6 +32,7 @@ struct rn_decoder {
     float **state, **tail; /* [layers][batch] */
     size_t *tail_count, *first;
     uint64_t *position;
+    bool halves; /* of every sequence */
 
     /* Of the present step. */
     const int32_t *ids;
@@ -190,6 +191,7 @@ static void mix(rn_decoder *d, int rank, size_t layer, const rn_operand *in)
                              .state = d->state + layer * d->max_batch,
                              .tail = d->tail + layer * d->max_batch,
                              .tail_count = d->tail_count,
+                             .halves = d->halves,
                              .work = d->mixer_work,
                              .team = &d->team,
                              .rank = rank};
@@ -319,6 +321,7 @@ static void begin(rn_decoder *d, size_t batch, rn_sequence *const *sequences,
     const size_t tail = mixer->tail_floats(&c->mixer);
     bool together = true;
     d->ids = ids;
+    d->halves = rn_model_halves(d->m);
     for (size_t b = 0; b < batch; b++) {
         const rn_sequence *s = sequences[b];
         d->first[b] = b;
@@ -342,10 +345,37 @@ static void begin(rn_decoder *d, size_t batch, rn_sequence *const *sequences,
     mixer->prepare(&c->mixer, &d->segment, d->shared);
 }
 
+bool rn_model_halves(const rn_model *m)
+{
+    const rn_mixer_config *c = &m->config.mixer;
+    if (!m->x || m->config.layers == 0 || !c->kind->halve) return false;
+    const rn_matrix *w = &m->at->layers[0].mixer_matrix[0];
+    return !w->f32 && rn_acts_of(w->part[0].type, false) == RN_ACTS_Q8 &&
+           c->kind->halve(m->x, c, NULL, true);
+}
+
+void rn_states_halve(rn_model *m, rn_row_norm norm, float *state, size_t layers,
+                     bool split)
+{
+    const rn_mixer_config *c = &m->config.mixer;
+    const size_t floats = c->kind->state_floats(c, norm);
+    for (size_t i = 0; i < layers; i++)
+        c->kind->halve(m->x, c, state + i * floats, split);
+}
+
+/* Puts a sequence's state into the order that steps want. */
+static void split_state(rn_model *m, rn_sequence *s, rn_row_norm norm)
+{
+    if (s->halves || !rn_model_halves(m)) return;
+    rn_states_halve(m, norm, s->state, m->config.layers, true);
+    s->halves = true;
+}
+
 void rn_decoder_step(rn_decoder *d, size_t batch, rn_sequence *const *sequences,
                      const int32_t *ids, rn_row_norm norm, float *const *logits)
 {
     const size_t vocab = d->m->config.vocab_size;
+    for (size_t b = 0; b < batch; b++) split_state(d->m, sequences[b], norm);
     begin(d, batch, sequences, ids, norm);
     const int threads = rn_exec_parallel(d->m->x, d->m->floats + d->m->panel_bytes);
 #pragma omp parallel num_threads(threads)
@@ -365,6 +395,8 @@ void rn_decoder_step(rn_decoder *d, size_t batch, rn_sequence *const *sequences,
 void rn_sequence_fold(rn_model *m, rn_sequence *s, rn_row_norm norm)
 {
     const rn_mixer_config *c = &m->config.mixer;
+    if (s->halves) rn_states_halve(m, norm, s->state, m->config.layers, false);
+    s->halves = false;
     const size_t state = c->kind->state_floats(c, norm), tail = c->kind->tail_floats(c);
     for (size_t i = 0; i < m->config.layers && s->tail_count; i++)
         c->kind->fold(m->x, c, norm, s->state + i * state, s->tail + i * tail,

@@ -189,10 +189,20 @@ size_t rn_model_tail_run(const rn_model *m, size_t layer, size_t count, size_t i
 typedef struct rn_sequence {
     float *state, *tail;
     size_t tail_count;
+    bool halves;       /* the state is in halves (kernels/halves.h) */
     uint64_t position; /* tokens so far */
 } rn_sequence;
 
-/* Folds the newest tokens into the state, so that the state is that of the position. */
+/* Whether steps of this model go over states in halves: where its products round their
+   activations to bytes. */
+bool rn_model_halves(const rn_model *m);
+
+/* The states of `layers` layers, into halves (split) or back. Exact, both ways. */
+void rn_states_halve(rn_model *m, rn_row_norm norm, float *state, size_t layers,
+                     bool split);
+
+/* Folds the newest tokens into the state, so that the state is that of the position, and
+   all of it floats. */
 void rn_sequence_fold(rn_model *m, rn_sequence *s, rn_row_norm norm);
 
 /* Working memory for decoding up to max_batch sequences at once. */
