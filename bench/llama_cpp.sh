@@ -5,11 +5,15 @@
 # prompts of 128, 2,048 and 8,192, with retnet's `1.3b` after each. Other architectures of about
 # the same bytes: compare what part of the memory's bandwidth each reaches, and how each bends
 # with the depth. Needs git, a C++ compiler, cmake and python3; LLAMA_CPP names another tree.
+# Hours in full; a look: TYPES='Q8_0 Q4_0' DEPTHS=0,2048 PROMPTS=128 bench/llama_cpp.sh 2 1
 set -euo pipefail
 cd "$(dirname "$0")/.."
 threads=${1:-2}
 rounds=${2:-3}
 tree=${LLAMA_CPP:-build/llama.cpp}
+types=${TYPES:-bf16 Q8_0 Q4_0 Q4_K_M}
+depths=${DEPTHS:-0,2048,8192}
+prompts=${PROMPTS:-128,2048,8192}
 retnet=build/release/retnet
 models=build/llama-models
 [ -x "$retnet" ] || tools/build.sh release
@@ -31,16 +35,17 @@ if [ ! -e "$models/ready" ]; then
 fi
 
 for ((round = 1; round <= rounds; round++)); do
-    for pair in bf16:bf16 Q8_0:q8_0 Q4_0:q4_0 Q4_K_M:q4_k; do
-        printf '\n== round %d, llama.cpp %s\n' "$round" "${pair%:*}"
-        "$tree/build/bin/llama-bench" -m "$models/${pair%:*}.gguf" -t "$threads" -r 3 \
-            -n 16 -p 0 -d 0,2048,8192
-        "$tree/build/bin/llama-bench" -m "$models/${pair%:*}.gguf" -t "$threads" -r 1 \
-            -n 0 -p 128,2048,8192
-        printf '\n== round %d, retnet %s\n' "$round" "${pair#*:}"
-        "$retnet" bench decode --random 1 --preset 1.3b --type "${pair#*:}" -t "$threads" \
-            --depth 0,2048,8192 --seq 16 --repeat 3
-        "$retnet" bench prompt --random 1 --preset 1.3b --type "${pair#*:}" -t "$threads" \
-            --seq 128,2048,8192 --repeat 1
+    for type in $types; do
+        ours=$(printf '%s' "${type%_M}" | tr QK qk)
+        printf '\n== round %d, llama.cpp %s\n' "$round" "$type"
+        "$tree/build/bin/llama-bench" -m "$models/$type.gguf" -t "$threads" -r 3 -n 16 -p 0 \
+            -d "$depths"
+        "$tree/build/bin/llama-bench" -m "$models/$type.gguf" -t "$threads" -r 1 -n 0 \
+            -p "$prompts"
+        printf '\n== round %d, retnet %s\n' "$round" "$ours"
+        "$retnet" bench decode --random 1 --preset 1.3b --type "$ours" -t "$threads" \
+            --depth "$depths" --seq 16 --repeat 3
+        "$retnet" bench prompt --random 1 --preset 1.3b --type "$ours" -t "$threads" \
+            --seq "$prompts" --repeat 1
     done
 done

@@ -489,6 +489,9 @@ static int prepare(training *t, rn_error *err)
 {
     bool bf16 = !strcmp(cli_text(t->args, "type"), "bf16");
     int code = cli_open_exec_as(t->args, bf16, &t->x, err);
+    if (!code && bf16 && !rn_exec_bf16(t->x))
+        cli_note(t->args,
+                 "this processor has no bfloat16 dot products: they are float32");
     if (!code) code = open_tokenizer(t, err);
     if (!code) code = open_model(t, err);
     if (!code) code = open_tokens(t, err);

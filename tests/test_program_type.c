@@ -4,6 +4,7 @@
 #include "scratch.h"
 
 #include "child.h"
+#include "retnet/exec.h"
 
 #include <math.h>
 
@@ -77,6 +78,26 @@ static void the_type_of_training_is_used(void **state)
         fail_msg("loss %g with bf16, %g with f32", loss, plain);
 }
 
+/* AVX2 has no bfloat16 dot products, wherever the test runs: that is said, once. */
+static void a_type_that_is_ignored_is_noted(void **state)
+{
+    (void)state;
+    static const char note[] = "this processor has no bfloat16 dot products";
+    const rn_exec_options o = {.cpu = "avx2"};
+    rn_exec *x = NULL;
+    if (rn_exec_open(&x, &o, NULL)) skip();
+    rn_exec_close(x);
+    const char *config = shape(), *data = some_text();
+    for (int half = 0; half < 2; half++) {
+        child c = RUN("train", "--config", config, "--data", data, "--out",
+                      in_scratch(half ? "noted16" : "noted32"), "--steps=1", "--batch=1",
+                      "--seq=16", "--cpu=avx2", half ? "--type=bf16" : "--type=f32");
+        if (c.code) fail_msg("code %d: %s", c.code, c.err);
+        assert_int_equal(strstr(c.err, note) != NULL, half);
+        child_free(&c);
+    }
+}
+
 static void gradients_are_of_float_weights(void **state)
 {
     (void)state;
@@ -107,6 +128,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trains_in_bf16_and_evaluates_in_any_type),
         cmocka_unit_test(the_type_of_training_is_used),
+        cmocka_unit_test(a_type_that_is_ignored_is_noted),
         cmocka_unit_test(gradients_are_of_float_weights),
         cmocka_unit_test(others_are_refused),
     };

@@ -40,6 +40,10 @@ void rn_exec_close(rn_exec *x);
 /** Number of threads in use. */
 int rn_exec_threads(const rn_exec *x);
 
+/** Whether dense products round their operands to bfloat16: asked for, and not ignored.
+ */
+bool rn_exec_bf16(const rn_exec *x);
+
 /** One line such as "cpu avx512, 2 threads, gemm own". Owned by the handle. */
 const char *rn_exec_describe(const rn_exec *x);
 

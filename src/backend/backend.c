@@ -96,6 +96,11 @@ int rn_exec_threads(const rn_exec *x)
     return x->threads;
 }
 
+bool rn_exec_bf16(const rn_exec *x)
+{
+    return x->bf16;
+}
+
 const char *rn_exec_describe(const rn_exec *x)
 {
     return x->description;
