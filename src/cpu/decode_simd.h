@@ -243,7 +243,7 @@ void RN_VARIANT(retention_decode)(rn_exec *x, const rn_decode *d, float *o,
                                   const float *keys, const float *values)
 {
     (void)x;
-    newest w = {0};
+    newest w;
     set_decays(&w, d);
     if (q) {
         set_scores(&w, d, q, z, keys);

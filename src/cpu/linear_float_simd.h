@@ -130,6 +130,29 @@ INLINE size_t columns_of(const product *p, size_t j, int v)
     return from >= p->end ? 0 : p->end - from < VW ? p->end - from : VW;
 }
 
+/* The sums of a tile, from the second block of the depth on those that y has. */
+INLINE void load_sums(const int rows, const int vecs, const product *p, const place *at,
+                      const float *y, vf acc[][MOST])
+{
+    RN_UNROLL for (int i = 0; i < rows; i++)
+    {
+        RN_UNROLL for (int v = 0; v < vecs; v++) acc[i][v] =
+            at->first == 0
+                ? vf_zero()
+                : vf_load_n(y + (size_t)i * p->ldy + v * VW, columns_of(p, at->j, v));
+    }
+}
+
+INLINE void store_sums(const int rows, const int vecs, const product *p, const place *at,
+                       float *y, vf acc[][MOST])
+{
+    RN_UNROLL for (int i = 0; i < rows; i++)
+    {
+        RN_UNROLL for (int v = 0; v < vecs; v++) vf_store_n(
+            y + (size_t)i * p->ldy + v * VW, columns_of(p, at->j, v), acc[i][v]);
+    }
+}
+
 INLINE void tile(const form f, const int rows, const int vecs, const product *p,
                  const place *at, ahead next)
 {
@@ -138,13 +161,7 @@ INLINE void tile(const form f, const int rows, const int vecs, const product *p,
     const char *x = p->in + at->r * p->in_bytes + at->first * x_step;
     float *y = p->y + at->r * p->ldy + at->j;
     vf acc[TALL][MOST];
-    RN_UNROLL for (int i = 0; i < rows; i++)
-    {
-        RN_UNROLL for (int v = 0; v < vecs; v++) acc[i][v] =
-            at->first == 0
-                ? vf_zero()
-                : vf_load_n(y + (size_t)i * p->ldy + v * VW, columns_of(p, at->j, v));
-    }
+    load_sums(rows, vecs, p, at, y, acc);
     size_t s = at->first;
     for (; s < at->last && (f == BF16_BY_BF16 || s < steps); s++) {
         RN_UNROLL for (int v = 0; v < vecs; v += PARTS)
@@ -155,11 +172,7 @@ INLINE void tile(const form f, const int rows, const int vecs, const product *p,
         x += x_step;
     }
     if (s < at->last) add_step(f, rows, vecs, 1, p, w, x, acc);
-    RN_UNROLL for (int i = 0; i < rows; i++)
-    {
-        RN_UNROLL for (int v = 0; v < vecs; v++) vf_store_n(
-            y + (size_t)i * p->ldy + v * VW, columns_of(p, at->j, v), acc[i][v]);
-    }
+    store_sums(rows, vecs, p, at, y, acc);
 }
 
 /* A tile of one panel, of two for a row alone, or of as many as go with so many rows. */
@@ -247,13 +260,7 @@ INLINE void expanded_tile(const int rows, const product *p, const place *at, siz
     const char *x = p->in + r * p->in_bytes + at->first * 2 * sizeof(float);
     float *y = p->y + r * p->ldy + at->j;
     vf acc[HIGH][MOST];
-    RN_UNROLL for (int i = 0; i < rows; i++)
-    {
-        RN_UNROLL for (int v = 0; v < PARTS; v++) acc[i][v] =
-            at->first == 0
-                ? vf_zero()
-                : vf_load_n(y + (size_t)i * p->ldy + v * VW, columns_of(p, at->j, v));
-    }
+    load_sums(rows, PARTS, p, at, y, acc);
     for (size_t c = 0; c < columns; c += RUN) {
         RN_UNROLL for (size_t n = 0; n < RUN; n++)
         {
@@ -264,11 +271,7 @@ INLINE void expanded_tile(const int rows, const product *p, const place *at, siz
             x += sizeof(float);
         }
     }
-    RN_UNROLL for (int i = 0; i < rows; i++)
-    {
-        RN_UNROLL for (int v = 0; v < PARTS; v++) vf_store_n(
-            y + (size_t)i * p->ldy + v * VW, columns_of(p, at->j, v), acc[i][v]);
-    }
+    store_sums(rows, PARTS, p, at, y, acc);
 }
 
 /* A panel of W with many rows, block by block of the depth. */

@@ -96,10 +96,28 @@ INLINE vf scale_of(const rn_weight_type type, const block *w, int half, int v)
                   vf_of_i8(w->scales + 16 * half + at));
 }
 
+/* One block of the activations: rows of numbers in->ld apart, of scales and sums `blocks`
+   apart. */
+typedef struct act_block {
+    const int8_t *q;
+    const float *d;
+    const rn_act_sum *sums;
+    size_t blocks;
+} act_block;
+
+INLINE act_block act_block_at(const rn_acts *in, size_t r, size_t b)
+{
+    const size_t blocks = in->k / BLOCK;
+    return (act_block){.q = (const int8_t *)in->data + r * in->ld + b * BLOCK,
+                       .d = in->scale + r * blocks + b,
+                       .sums = in->sum + r * blocks + b,
+                       .blocks = blocks};
+}
+
 /* acc[i][v] += d_a (scale sum - min sum_a) for vector v, whose sums are sum[i * step]. */
 INLINE void add_sums(const rn_weight_type type, const int rows, const block *w, int half,
-                     int v, const float *d, const rn_act_sum *sums, size_t ld,
-                     const vi *sum, const int step, vf acc[TALL][VECS])
+                     int v, const act_block *a, const vi *sum, const int step,
+                     vf acc[TALL][VECS])
 {
     vf scale = scale_of(type, w, half, v), min = vf_zero();
     if (type == RN_WEIGHT_Q4_K)
@@ -109,10 +127,11 @@ INLINE void add_sums(const rn_weight_type type, const int rows, const block *w, 
     {
         vf x = vf_mul(vf_of_ints(sum[i * step]), scale);
         if (type == RN_WEIGHT_Q4_K) {
-            vi total = vi_pairs(vi_word(sums + (size_t)i * ld), vi_set1(0x10001));
+            vi total =
+                vi_pairs(vi_word(a->sums + (size_t)i * a->blocks), vi_set1(0x10001));
             x = vf_fnma(min, vf_of_ints(total), x);
         }
-        acc[i][v] = vf_fma(x, vf_set1(d[(size_t)i * ld]), acc[i][v]);
+        acc[i][v] = vf_fma(x, vf_set1(a->d[(size_t)i * a->blocks]), acc[i][v]);
     }
 }
 
@@ -179,10 +198,7 @@ INLINE void multiply_block(const rn_weight_type type, const int rows, const int 
                            const block *w, const rn_acts *in, size_t r, size_t b,
                            vf acc[TALL][VECS])
 {
-    const size_t blocks = in->k / BLOCK;
-    const int8_t *a = (const int8_t *)in->data + r * in->ld + b * BLOCK;
-    const float *d = in->scale + r * blocks + b;
-    const rn_act_sum *sums = in->sum + r * blocks + b;
+    const act_block a = act_block_at(in, r, b);
     const int halves = type == RN_WEIGHT_Q6_K ? 2 : 1;
     const int lines = (type == RN_WEIGHT_Q8_0 ? 8 : 4) / halves;
     RN_UNROLL for (int v = 0; v < vecs; v++)
@@ -192,12 +208,12 @@ INLINE void multiply_block(const rn_weight_type type, const int rows, const int 
         {
             vi sum[TALL];
             RN_UNROLL for (int i = 0; i < rows; i++) sum[i] =
-                offset_sum(type, half, sums + (size_t)i * blocks);
+                offset_sum(type, half, a.sums + (size_t)i * a.blocks);
             const int first = half * lines, last = first + lines;
             if (type == RN_WEIGHT_Q8_0)
-                add_bytes(rows, at, v, first, last, a, in->ld, sum);
-            else add_nibbles(type, rows, at, v, first, last, a, in->ld, sum);
-            add_sums(type, rows, at, half, v, d, sums, blocks, sum, 1, acc);
+                add_bytes(rows, at, v, first, last, a.q, in->ld, sum);
+            else add_nibbles(type, rows, at, v, first, last, a.q, in->ld, sum);
+            add_sums(type, rows, at, half, v, &a, sum, 1, acc);
         }
     }
 }
@@ -243,26 +259,22 @@ INLINE void multiply_block(const rn_weight_type type, const int rows, const int 
                            const block *w, const rn_acts *in, size_t r, size_t b,
                            vf acc[TALL][VECS])
 {
-    const size_t blocks = in->k / BLOCK;
-    const int8_t *a = (const int8_t *)in->data + r * in->ld + b * BLOCK;
-    const float *d = in->scale + r * blocks + b;
-    const rn_act_sum *sums = in->sum + r * blocks + b;
+    const act_block a = act_block_at(in, r, b);
     vi sum[TALL][VECS];
     RN_UNROLL for (int half = 0; half < 2; half++)
     {
         if (half == 0 || type == RN_WEIGHT_Q6_K) {
             RN_UNROLL for (int i = 0; i < rows; i++)
             {
-                vi start = offset_sum(type, half, sums + (size_t)i * blocks);
+                vi start = offset_sum(type, half, a.sums + (size_t)i * a.blocks);
                 RN_UNROLL for (int v = 0; v < vecs; v++) sum[i][v] = start;
             }
         }
         RN_UNROLL for (int g = 0; g < 4; g++)
-            dot_columns(type, rows, vecs, w, 4 * half + g, a, in->ld, sum);
+            dot_columns(type, rows, vecs, w, 4 * half + g, a.q, in->ld, sum);
         if (half == 1 || type == RN_WEIGHT_Q6_K)
             RN_UNROLL for (int v = 0; v < vecs; v++)
-                add_sums(type, rows, &w[v / PARTS], half, v, d, sums, blocks, &sum[0][v],
-                         VECS, acc);
+                add_sums(type, rows, &w[v / PARTS], half, v, &a, &sum[0][v], VECS, acc);
     }
 }
 
