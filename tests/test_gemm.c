@@ -22,7 +22,7 @@ static const shape shapes[] = {
     {17, 65, 385, 1},  {31, 33, 65, 0},   {48, 64, 129, 2},  {49, 97, 31, 0},
     {65, 129, 70, 0},  {96, 288, 40, 0},  {97, 289, 400, 3}, {130, 70, 800, 0},
     {200, 600, 90, 1}, {64, 64, 769, 0},  {2, 3, 1000, 0},   {70, 80, 260, 200},
-    {20, 50, 1100, 0}, {70, 30, 2100, 1},
+    {20, 50, 1100, 0}, {70, 30, 2100, 1}, {5, 10, 7, 6},     {7, 3, 9, 13},
 };
 
 /* How a handle is to multiply. */
@@ -78,6 +78,12 @@ static void expect(problem *p, float beta)
         }
 }
 
+/* The last row may end with its last number. */
+static size_t matrix_floats(size_t rows, size_t cols, size_t ld)
+{
+    return rows ? (rows - 1) * ld + cols : 0;
+}
+
 static problem make_problem(shape s, bool ta, bool tb, float beta)
 {
     problem p = {.s = s, .ta = ta, .tb = tb};
@@ -85,7 +91,8 @@ static problem make_problem(shape s, bool ta, bool tb, float beta)
     p.ldb = (tb ? s.k : s.n) + s.gap;
     p.ldc = s.n + s.gap ? s.n + s.gap : 1;
     p.c_floats = 2 * GUARD + s.m * p.ldc;
-    const size_t a_floats = (ta ? s.k : s.m) * p.lda, b_floats = (tb ? s.n : s.k) * p.ldb;
+    const size_t a_floats = matrix_floats(ta ? s.k : s.m, ta ? s.m : s.k, p.lda);
+    const size_t b_floats = matrix_floats(tb ? s.n : s.k, tb ? s.k : s.n, p.ldb);
     p.a = test_floats(a_floats);
     p.b = test_floats(b_floats);
     p.c = test_floats(p.c_floats);

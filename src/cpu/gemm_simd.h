@@ -72,10 +72,12 @@ static product make_product(bool ta, bool tb, size_t m, size_t n, size_t k,
 
 /* A block of an operand, packed or in place. Of A: element i, k is at[i / TILE_ROWS *
    panel + i % TILE_ROWS * row + k * depth]; of B: element k, j is at[j / PANEL * panel +
-   k * depth + j % PANEL]. */
+   k * depth + j % PANEL]. Packed panels are whole: their last rows or columns may be
+   read. */
 typedef struct block {
     const float *at;
     size_t row, panel, depth;
+    bool packed;
 } block;
 
 /* B in rows is read in place by few rows of A, for which packing would cost too much. */
@@ -91,7 +93,7 @@ static block block_of_b(const product *p, size_t rows, size_t k0, size_t depth, 
         if (p->b_col == 1) tile_copy(depth, width, from, p->b_depth, to, PANEL);
         else tile_transpose(width, depth, from, p->b_col, to, PANEL);
     }
-    return (block){.at = space, .panel = depth * PANEL, .depth = PANEL};
+    return (block){.at = space, .panel = depth * PANEL, .depth = PANEL, .packed = true};
 }
 
 /* Up to TILE_ROWS rows of a transposed A, of `beyond` that follow, as part of a panel. Up
@@ -195,7 +197,7 @@ static void multiply_blocks(const product *p, const block *a, const block *b,
                             bool add)
 {
     const float beta = add ? 1.0f : p->beta;
-    const bool packed = PACK_A && b->depth == PANEL;
+    const bool packed = PACK_A && b->packed;
     const size_t run = PACK_A ? (size_t)TILE_ROWS : rows; /* rows at one distance */
     for (size_t j = 0; j < cols; j += PANEL)
         for (size_t i = 0; i < rows; i += run) {
