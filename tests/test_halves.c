@@ -77,15 +77,16 @@ static void test_set(void **unused)
         assert_true(rn_halves_get(state, 32, i) == (i == 17 ? -3.14159f : 0.0f));
 }
 
-static rn_model *make_model(rn_exec *x, const char *value_dim, rn_weight_type type)
+static rn_model *make_model(rn_exec *x, const char *heads, const char *value_dim,
+                            rn_weight_type type)
 {
     static const char base[] =
         "{\"vocab_size\": 67, \"width\": 64, \"layers\": 2, \"heads\": 2, \"key_dim\": "
         "32,"
         " \"value_dim\": 64, \"ffn_width\": 128, \"row_norm\": \"none\"}";
-    const char *settings[] = {value_dim};
+    const char *settings[] = {heads, value_dim};
     rn_model_source source = {
-        .config_json = base, .settings = settings, .settings_count = 1};
+        .config_json = base, .settings = settings, .settings_count = 2};
     rn_model *m;
     rn_error err;
     if (rn_model_create_as(&m, x, &source, 5, type, &err)) fail_msg("%s", err.message);
@@ -98,7 +99,7 @@ static void test_which_models(void **unused)
     rn_exec *x;
     assert_int_equal(rn_exec_open(&x, NULL, NULL), RN_OK);
     for (int type = 0; type < RN_WEIGHT_TYPES; type++) {
-        rn_model *m = make_model(x, "value_dim=64", (rn_weight_type)type);
+        rn_model *m = make_model(x, "heads=2", "value_dim=64", (rn_weight_type)type);
         const bool bytes =
             type != RN_WEIGHT_F32 && type != RN_WEIGHT_BF16 && type != RN_WEIGHT_F16;
         rn_model_info info;
@@ -106,8 +107,11 @@ static void test_which_models(void **unused)
         assert_int_equal(rn_model_halves(m), bytes);
         assert_int_equal(info.state_read_bytes * (bytes ? 2 : 1), info.state_bytes);
         rn_model_free(m);
-        m = make_model(x, "value_dim=40", (rn_weight_type)type); /* not whole vectors */
-        assert_false(rn_model_halves(m));
+        m = make_model(x, "heads=2", "value_dim=40", (rn_weight_type)type);
+        assert_false(rn_model_halves(m)); /* not whole vectors */
+        rn_model_free(m);
+        m = make_model(x, "heads=1", "value_dim=48", (rn_weight_type)type);
+        assert_false(rn_model_halves(m)); /* the output's rows are not whole blocks */
         rn_model_free(m);
     }
     rn_exec_close(x);
@@ -121,7 +125,7 @@ static void test_back_and_forth(void **unused)
     (void)unused;
     rn_exec *x;
     assert_int_equal(rn_exec_open(&x, NULL, NULL), RN_OK);
-    rn_model *m = make_model(x, "value_dim=64", RN_WEIGHT_Q8_0);
+    rn_model *m = make_model(x, "heads=2", "value_dim=64", RN_WEIGHT_Q8_0);
     rn_session *mixed, *read;
     assert_int_equal(rn_session_create(&mixed, m, NULL), RN_OK);
     assert_int_equal(rn_session_create(&read, m, NULL), RN_OK);

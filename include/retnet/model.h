@@ -26,15 +26,17 @@ typedef struct rn_model_source {
     size_t settings_count;
 } rn_model_source;
 
-/** Sizes that the config alone decides. */
+/** Sizes that the config and the types of the weights decide. */
 typedef struct rn_model_info {
     char dialect[24];          /**< of what was opened: "native", "fla", "torchscale",
                                     "syncdoth", "torchscale-2023" */
     uint64_t parameters;       /**< trainable numbers, tied ones once */
     uint64_t weight_bytes;     /**< as held in memory */
     uint64_t state_bytes;      /**< of one sequence, whatever its length */
-    uint64_t state_read_bytes; /**< of those, what each decoding step goes over: half,
-                                    where products round their activations to bytes */
+    uint64_t state_read_bytes; /**< of those, about what each decoding step goes over:
+                                    half, where all products of the mixers round their
+                                    activations to bytes and heads are multiples of 16
+                                    wide */
     double flops_per_token;    /**< recurrent form, a multiply-add counted as 2 */
     size_t vocab_size, width, layers, heads;
 } rn_model_info;

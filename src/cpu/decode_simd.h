@@ -77,15 +77,20 @@ static void add_rows(size_t count, const float *weight, const float *rows, size_
     }
 }
 
-/* The same stream over the upper halves of a state, dv a multiple of VW. */
+/* The same stream over the upper halves of a state, dv a multiple of VW. What lies ahead
+   of the last rows are the upper halves of the next head, behind this one's lower halves.
+ */
 static void read_upper(const rn_decode *d, const newest *w, const float *q,
                        const float *state, float *o)
 {
-    const char *s = (const char *)state;
+    const size_t halves = d->dk * d->dv * HALF;
+    const char *s = (const char *)state, *lower = s + halves;
     for (size_t a = 0; a < d->dk; a++) {
         const vf weight = vf_set1(w->state * q[a]);
+        const char *near = s + AHEAD * sizeof(float);
+        const size_t ahead = AHEAD * sizeof(float) + (near < lower ? 0 : halves);
         for (size_t c = 0; c < d->dv; c += VW, s += VW * HALF) {
-            __builtin_prefetch(s + AHEAD * sizeof(float));
+            __builtin_prefetch(s + ahead);
             vf_store(o + c, vf_fma(weight, vf_of_upper(s), vf_load(o + c)));
         }
     }

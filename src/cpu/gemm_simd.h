@@ -145,6 +145,19 @@ static block block_of_a(const product *p, size_t i0, size_t rows, size_t k0, siz
     return (block){.at = space, .row = 1, .panel = TILE_ROWS, .depth = BLOCK_ROWS};
 }
 
+/* to = beta to + acc, over the first `cols` of a tile's columns. */
+static inline __attribute__((always_inline)) void
+store_row(const vf acc[TILE_VECS], size_t cols, float beta, float *to)
+{
+    RN_UNROLL for (size_t j = 0; j < TILE_VECS; j++, to += VW)
+    {
+        const size_t n = cols <= j * VW ? 0 : least(VW, cols - j * VW);
+        vf x = acc[j];
+        if (beta != 0.0f) x = vf_fma(vf_set1(beta), vf_load_n(to, n), x);
+        vf_store_n(to, n, x);
+    }
+}
+
 /* The same sums as one register tile of tile_simd.h from a panel of A and one of B, whose
    elements follow one another: C = beta C + A B for the first `rows` rows and `cols`
    columns of the tile. What the panels hold beyond is multiplied too and dropped. */
@@ -177,16 +190,7 @@ static void packed_tile(size_t rows, size_t cols, size_t depth, const float *a,
     }
     RN_UNROLL for (size_t i = 0; i < TILE_ROWS; i++)
     {
-        if (i >= rows) break;
-        RN_UNROLL for (size_t j = 0; j < TILE_VECS; j++)
-        {
-            float *to = c + i * ldc + j * VW;
-            const size_t n = cols <= j * VW ? 0 : least(VW, cols - j * VW);
-            if (n == VW && beta == 0.0f) vf_store(to, acc[i][j]);
-            else if (n == VW) vf_store(to, vf_fma(vf_set1(beta), vf_load(to), acc[i][j]));
-            else if (beta == 0.0f) vf_store_n(to, n, acc[i][j]);
-            else vf_store_n(to, n, vf_fma(vf_set1(beta), vf_load_n(to, n), acc[i][j]));
-        }
+        if (i < rows) store_row(acc[i], cols, beta, c + i * ldc);
     }
 }
 

@@ -292,10 +292,11 @@ static void expanded_panel(const product *p, size_t j)
     }
 }
 
-/* The panels from column j on, where there are rows enough; whether there are. */
+/* The panels from column j on, where there are rows enough; whether there are. Without
+   columns to multiply there is no block, and the tiles store zeros. */
 static bool expanded_panels(const product *p, size_t j)
 {
-    if (p->rows < MANY) return false;
+    if (p->rows < MANY || p->k == 0) return false;
     for (; j < p->end; j += RN_PANEL) expanded_panel(p, j);
     return true;
 }

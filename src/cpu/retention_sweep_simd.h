@@ -265,15 +265,21 @@ static void update_state(const sweep *s, sweep_work *w, size_t begin, size_t end
     }
 }
 
+static float *at_line(float *p)
+{
+    const uintptr_t line = 64;
+    return (float *)(((uintptr_t)p + line - 1) & ~(line - 1));
+}
+
 /* Memory for sweeps with keys up to dk wide, carved from a thread's scratch; returns the
    first byte behind it. */
 static float *sweep_work_place(sweep_work **w, void *scratch, size_t dk)
 {
     *w = scratch;
-    float *next = (float *)(*w + 1);
+    float *next = at_line((float *)(*w + 1));
     (*w)->keys = next;
-    (*w)->queries = (*w)->keys + (TILE + TILE_ROWS) * (dk + VW);
-    (*w)->strip = (*w)->queries + (TILE + TILE_ROWS) * dk + VW;
+    (*w)->queries = at_line((*w)->keys + (TILE + TILE_ROWS) * (dk + VW));
+    (*w)->strip = at_line((*w)->queries + (TILE + TILE_ROWS) * dk + VW);
     (*w)->known_head = SIZE_MAX;
     (*w)->part_rows = 0;
     for (size_t i = 0; i < TILE; i++) (*w)->ones[i] = 1.0f;

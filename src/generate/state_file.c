@@ -154,12 +154,13 @@ static size_t find_bad(const float *x, size_t count)
     return count;
 }
 
-static rn_status check_finite(const float *x, size_t count, const char *path,
+/* `x` begins with number `from` of what it is a part of. */
+static rn_status check_finite(const float *x, size_t from, size_t count, const char *path,
                               const char *what, rn_status status, rn_error *err)
 {
     size_t bad = find_bad(x, count);
     if (bad == count) return RN_OK;
-    return rn_fail(err, status, "%s: number %zu of the %s is %s", path, bad, what,
+    return rn_fail(err, status, "%s: number %zu of the %s is %s", path, from + bad, what,
                    x[bad] != x[bad] ? "NaN" : "infinite");
 }
 
@@ -186,11 +187,11 @@ static rn_status check_state(const rn_session *s, const char *path, rn_status st
 {
     const float *state = s->sequence.state;
     if (!s->sequence.halves)
-        return check_finite(state, s->state_floats, path, "state", status, err);
+        return check_finite(state, 0, s->state_floats, path, "state", status, err);
     rn_status st = RN_OK;
     for (size_t i = 0; i < s->model->config.layers && !st; i++)
-        st = check_finite(layer_state(s, i, space), layer_floats(s), path, "state",
-                          status, err);
+        st = check_finite(layer_state(s, i, space), i * layer_floats(s), layer_floats(s),
+                          path, "state", status, err);
     return st;
 }
 
@@ -202,11 +203,11 @@ static rn_status check_numbers(const rn_session *s, const char *path, rn_status 
     const rn_sequence *q = &s->sequence;
     rn_status st = RN_OK;
     if (q->position)
-        st = check_finite(s->logits, s->model->config.vocab_size, path, "logits", status,
-                          err);
+        st = check_finite(s->logits, 0, s->model->config.vocab_size, path, "logits",
+                          status, err);
     if (!st) st = check_state(s, path, status, space, err);
     for (tail_walk w = {0}; !st && next_run(s, q->tail_count, &w);)
-        st = check_finite(q->tail + w.offset, w.floats, path,
+        st = check_finite(q->tail + w.offset, 0, w.floats, path,
                           "keys and values beside the state", status, err);
     return st;
 }

@@ -4,9 +4,10 @@
  *
  *   bits of a float = upper 2^16 + lower,  -2^15 <= lower < 2^15
  *
- * so that `upper` is the float rounded to bfloat16 (ties upwards), and nothing is lost.
- * Where activations are rounded to bytes anyway, a read-out of the upper halves is as
- * good as one of the floats, and it is half the memory to go through.
+ * so that `upper` is the float rounded to bfloat16 (ties away from 0), and nothing is
+ * lost; only for the last floats before infinity, and some NaN, `upper` alone says
+ * something else. Where activations are rounded to bytes anyway, a read-out of the upper
+ * halves is as good as one of the floats, and it is half the memory to go through.
  */
 #ifndef RN_KERNELS_HALVES_H
 #define RN_KERNELS_HALVES_H

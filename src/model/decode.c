@@ -69,7 +69,8 @@ rn_status rn_decoder_create(rn_decoder **out, rn_model *m, size_t max_batch,
     rn_decoder *d =
         aligned_alloc(RN_ALIGN, (sizeof *d + RN_ALIGN - 1) / RN_ALIGN * RN_ALIGN);
     if (!d) return rn_fail_memory(err, "a decoder", sizeof *d);
-    *d = (rn_decoder){.m = m, .max_batch = max_batch, .one = *m->x};
+    *d = (rn_decoder){
+        .m = m, .max_batch = max_batch, .one = *m->x, .halves = rn_model_halves(m)};
     d->one.threads = 1;
     rn_carver measure = {0};
     size_t bytes;
@@ -321,7 +322,6 @@ static void begin(rn_decoder *d, size_t batch, rn_sequence *const *sequences,
     const size_t tail = mixer->tail_floats(&c->mixer);
     bool together = true;
     d->ids = ids;
-    d->halves = rn_model_halves(d->m);
     for (size_t b = 0; b < batch; b++) {
         const rn_sequence *s = sequences[b];
         d->first[b] = b;
@@ -345,13 +345,24 @@ static void begin(rn_decoder *d, size_t batch, rn_sequence *const *sequences,
     mixer->prepare(&c->mixer, &d->segment, d->shared);
 }
 
+/* Whether every product with a matrix rounds its activations to bytes; an absent one has
+   none that does not. */
+static bool rounds_to_bytes(const rn_matrix *w)
+{
+    if (w->f32) return false;
+    for (size_t i = 0; i < w->parts; i++)
+        if (rn_acts_of(w->part[i].type, false) != RN_ACTS_Q8) return false;
+    return true;
+}
+
 bool rn_model_halves(const rn_model *m)
 {
     const rn_mixer_config *c = &m->config.mixer;
-    if (!m->x || m->config.layers == 0 || !c->kind->halve) return false;
-    const rn_matrix *w = &m->at->layers[0].mixer_matrix[0];
-    return !w->f32 && rn_acts_of(w->part[0].type, false) == RN_ACTS_Q8 &&
-           c->kind->halve(m->x, c, NULL, true);
+    if (!m->x || !c->kind->halve || !c->kind->halve(m->x, c, NULL, true)) return false;
+    for (size_t i = 0; i < m->config.layers; i++)
+        for (size_t j = 0; j < RN_MAX_PARAMS; j++)
+            if (!rounds_to_bytes(&m->at->layers[i].mixer_matrix[j])) return false;
+    return m->config.layers > 0;
 }
 
 void rn_states_halve(rn_model *m, rn_row_norm norm, float *state, size_t layers,
@@ -366,7 +377,7 @@ void rn_states_halve(rn_model *m, rn_row_norm norm, float *state, size_t layers,
 /* Puts a sequence's state into the order that steps want. */
 static void split_state(rn_model *m, rn_sequence *s, rn_row_norm norm)
 {
-    if (s->halves || !rn_model_halves(m)) return;
+    if (s->halves) return;
     rn_states_halve(m, norm, s->state, m->config.layers, true);
     s->halves = true;
 }
@@ -375,7 +386,7 @@ void rn_decoder_step(rn_decoder *d, size_t batch, rn_sequence *const *sequences,
                      const int32_t *ids, rn_row_norm norm, float *const *logits)
 {
     const size_t vocab = d->m->config.vocab_size;
-    for (size_t b = 0; b < batch; b++) split_state(d->m, sequences[b], norm);
+    for (size_t b = 0; b < batch && d->halves; b++) split_state(d->m, sequences[b], norm);
     begin(d, batch, sequences, ids, norm);
     const int threads = rn_exec_parallel(d->m->x, d->m->floats + d->m->panel_bytes);
 #pragma omp parallel num_threads(threads)

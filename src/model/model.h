@@ -193,8 +193,8 @@ typedef struct rn_sequence {
     uint64_t position; /* tokens so far */
 } rn_sequence;
 
-/* Whether steps of this model go over states in halves: where its products round their
-   activations to bytes. */
+/* Whether steps of this model go over states in halves: where all products of its mixers
+   round their activations to bytes, and the mixer has it for this config. */
 bool rn_model_halves(const rn_model *m);
 
 /* The states of `layers` layers, into halves (split) or back. Exact, both ways. */
