@@ -181,7 +181,7 @@ static void many_lines(void **state)
         child c = RUN("tokenizer", "encode", "byte", in, "--lines", "--out", out, "-q");
         check_done(&c);
         child_free(&c);
-        c = RUN("tokenizer", "decode", "byte", out);
+        c = RUN("tokenizer", "decode", "byte", out, "-q");
         check_done(&c);
         assert_int_equal(c.out_size, used);
         assert_memory_equal(c.out, joined, used);
