@@ -168,10 +168,9 @@ static inline void tile_copy(size_t rows, size_t cols, const float *from, size_t
     }
 }
 
-/* Rows of a left operand in panels: element i, k at to[i / TILE_ROWS * TILE_ROWS * depth
-   + k
-   * TILE_ROWS + i % TILE_ROWS]. Whole vectors are written: VW floats behind the last
-   panel are lost. */
+/* Rows of a left operand in panels of TILE_ROWS, one behind the other; a panel holds the
+   rows' elements of column 0, then those of column 1, and so on to `depth`. Whole vectors
+   are written: VW floats behind the last panel are lost. */
 static inline void tile_pack_rows(size_t rows, size_t depth, const float *from, size_t ld,
                                   float *to)
 {

@@ -185,9 +185,6 @@ static const float *layer_state(const rn_session *s, size_t layer, float *space)
 static rn_status check_state(const rn_session *s, const char *path, rn_status status,
                              float *space, rn_error *err)
 {
-    const float *state = s->sequence.state;
-    if (!s->sequence.halves)
-        return check_finite(state, 0, s->state_floats, path, "state", status, err);
     rn_status st = RN_OK;
     for (size_t i = 0; i < s->model->config.layers && !st; i++)
         st = check_finite(layer_state(s, i, space), i * layer_floats(s), layer_floats(s),

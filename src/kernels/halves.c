@@ -58,6 +58,13 @@ void rn_halves_join(float *state, size_t count, uint16_t *spare)
     }
 }
 
+float rn_halves_upper(const float *state, size_t i)
+{
+    uint16_t upper;
+    memcpy(&upper, (const char *)state + i * sizeof upper, sizeof upper);
+    return rn_bf16_to_float(upper);
+}
+
 float rn_halves_get(const float *state, size_t count, size_t i)
 {
     uint16_t upper, lower;

@@ -23,7 +23,8 @@
 void rn_halves_split(float *state, size_t count, uint16_t *spare);
 void rn_halves_join(float *state, size_t count, uint16_t *spare);
 
-/* Float number i of such a state, and to set it. */
+/* Of such a state: the upper half of number i, float number i, and to set it. */
+float rn_halves_upper(const float *state, size_t i);
 float rn_halves_get(const float *state, size_t count, size_t i);
 void rn_halves_set(float *state, size_t count, size_t i, float x);
 

@@ -2,11 +2,9 @@
    definition of retention_decode. See rn_decode. */
 #include "kernels/retention.h"
 
-#include "core/half.h"
 #include "kernels/halves.h"
 
 #include <math.h>
-#include <string.h>
 
 static double weight_of(const rn_decode *d, size_t j)
 {
@@ -23,10 +21,7 @@ static double dot(const float *a, const float *b, size_t n)
 /* Element i of the state, as the read-out and as the fold see it. */
 static double read_at(const rn_decode *d, const float *state, size_t i)
 {
-    uint16_t upper;
-    if (!d->halves) return state[i];
-    memcpy(&upper, (const char *)state + i * sizeof upper, sizeof upper);
-    return rn_bf16_to_float(upper);
+    return d->halves ? rn_halves_upper(state, i) : state[i];
 }
 
 static double whole_at(const rn_decode *d, const float *state, size_t i)
