@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Configures and builds one preset, and with --test runs its tests: tools/build.sh PRESET [--test]
+# Configures and builds one preset, and with --test runs its tests, or those that options of
+# ctest choose: tools/build.sh PRESET [--test [OPTION...]]
 # One line a step; a failing step prints everything it said. Ends with ctest's own summary.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -32,5 +33,5 @@ step "build $preset" "${fixed[@]}" cmake --build --preset "$preset"
 
 jobs=$(nproc)
 [ "$jobs" -le 4 ] || jobs=4
-step "test $preset" "${fixed[@]}" ctest --test-dir "$folder" --output-on-failure -j "$jobs"
+step "test $preset" "${fixed[@]}" ctest --test-dir "$folder" --output-on-failure -j "$jobs" "${@:3}"
 sed -n '/tests passed/,$p' "$log"

@@ -18,6 +18,9 @@ unsigned rn_cpu_detect(void)
     /* Every processor with AVX2 also converts half floats (F16C). */
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         cpu |= RN_CPU_AVX2;
+#    if defined(RN_EMULATE) /* the rest is made of AVX2 */
+    if (cpu & RN_CPU_AVX2) cpu |= RN_CPU_AVX512 | RN_CPU_VNNI | RN_CPU_BF16;
+#    endif
     if ((cpu & RN_CPU_AVX2) && __builtin_cpu_supports("avx512f") &&
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl"))

@@ -100,7 +100,7 @@ INLINE vf weights(const form f, const product *p, const char *w, int v, int colu
 INLINE void add_step(const form f, const int rows, const int vecs, const int columns,
                      const product *p, const char *w, const char *x, vf acc[TALL][MOST])
 {
-#ifdef __AVX512BF16__
+#ifdef RN_BF16
     if (f == BF16_BY_BF16) {
         RN_UNROLL for (int i = 0; i < rows; i++)
         {
@@ -349,7 +349,7 @@ static product make_product(form f, multiply_fn *how, float *y, size_t ldy,
                      .end = end};
 }
 
-#ifdef __AVX512BF16__
+#ifdef RN_BF16
 
 static void multiply_bf16_bf16(size_t rows, int panels, const product *p, const place *at,
                                ahead next)
