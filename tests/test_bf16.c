@@ -320,6 +320,7 @@ static void packed_rows_stand_alone(void **state)
             for (size_t rows = 1; rows <= 18; rows += rows < 9 ? 1 : 4)
                 check_packed(x, sizes[s][0], sizes[s][1], rows);
         check_packed(x, 33, 40, 300);
+        check_packed(x, 21, 531, 57);
         rn_exec_close(x);
     }
 }

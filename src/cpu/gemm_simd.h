@@ -10,6 +10,7 @@
 
 #include "cpu/gemm.h"
 #include "cpu/gemm_parts.h"
+#include "cpu/packed_simd.h"
 #include "cpu/tile_simd.h"
 #include "cpu/variants.h"
 
@@ -23,7 +24,7 @@
    is read and written once for each, and A is read in place; where its rows lie so that
    it has to be packed, which happens anew for every block of columns, they are half as
    deep and twice as wide. With vectors of 8 the same work takes twice the instructions,
-   so A is always packed, into panels that a plain loop goes through (packed_tile), and
+   so A is always packed, into panels that a plain loop goes through (tile_packed), and
    blocks are so shallow that a panel of B stays in the first-level cache. */
 enum { PACK_A = VW == 8 };
 enum { BLOCK_DEPTH = PACK_A ? 384 : 1024, TURNED_DEPTH = PACK_A ? 384 : 512 };
@@ -145,55 +146,6 @@ static block block_of_a(const product *p, size_t i0, size_t rows, size_t k0, siz
     return (block){.at = space, .row = 1, .panel = TILE_ROWS, .depth = BLOCK_ROWS};
 }
 
-/* to = beta to + acc, over the first `cols` of a tile's columns. */
-static inline __attribute__((always_inline)) void
-store_row(const vf acc[TILE_VECS], size_t cols, float beta, float *to)
-{
-    RN_UNROLL for (size_t j = 0; j < TILE_VECS; j++, to += VW)
-    {
-        const size_t n = cols <= j * VW ? 0 : least(VW, cols - j * VW);
-        vf x = acc[j];
-        if (beta != 0.0f) x = vf_fma(vf_set1(beta), vf_load_n(to, n), x);
-        vf_store_n(to, n, x);
-    }
-}
-
-/* The same sums as one register tile of tile_simd.h from a panel of A and one of B, whose
-   elements follow one another: C = beta C + A B for the first `rows` rows and `cols`
-   columns of the tile. What the panels hold beyond is multiplied too and dropped. */
-static void packed_tile(size_t rows, size_t cols, size_t depth, const float *a,
-                        const float *b, float beta, float *c, size_t ldc)
-{
-    enum { STEPS = 4 };
-    vf acc[TILE_ROWS][TILE_VECS];
-    RN_UNROLL for (size_t i = 0; i < TILE_ROWS; i++)
-    {
-        RN_UNROLL for (size_t j = 0; j < TILE_VECS; j++) acc[i][j] = vf_zero();
-        if (i < rows) __builtin_prefetch(c + i * ldc);
-        if (i < rows) __builtin_prefetch(c + i * ldc + cols - 1);
-    }
-    for (size_t k = 0; k < depth; k += STEPS) {
-        RN_UNROLL for (size_t step = 0; step < STEPS; step++)
-        {
-            if (step > 0 && k + step >= depth) break;
-            vf w[TILE_VECS];
-            RN_UNROLL for (size_t j = 0; j < TILE_VECS; j++) w[j] = vf_load(b + j * VW);
-            RN_UNROLL for (size_t i = 0; i < TILE_ROWS; i++)
-            {
-                const vf x = vf_set1(a[i]);
-                RN_UNROLL for (size_t j = 0; j < TILE_VECS; j++) acc[i][j] =
-                    vf_fma(x, w[j], acc[i][j]);
-            }
-            a += TILE_ROWS;
-            b += PANEL;
-        }
-    }
-    RN_UNROLL for (size_t i = 0; i < TILE_ROWS; i++)
-    {
-        if (i < rows) store_row(acc[i], cols, beta, c + i * ldc);
-    }
-}
-
 /* C[i0.., j0..] of rows x cols: set (or scaled by beta) by the first block of the depth,
    added to by the others. */
 static void multiply_blocks(const product *p, const block *a, const block *b,
@@ -210,7 +162,8 @@ static void multiply_blocks(const product *p, const block *a, const block *b,
             const size_t height = least(run, rows - i), width = least(PANEL, cols - j);
             float *to = p->c + (i0 + i) * p->ldc + j0 + j;
             if (packed)
-                packed_tile(height, width, depth, from_a, from_b, beta, to, p->ldc);
+                tile_packed(false, height, width, depth, from_a, from_b, beta, to,
+                            p->ldc);
             else
                 tile_product(height, width, depth, from_a, a->row, a->depth, from_b,
                              b->depth, to, p->ldc, (tile_out){.beta = beta});

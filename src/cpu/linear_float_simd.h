@@ -9,9 +9,12 @@
 #ifndef RN_CPU_LINEAR_FLOAT_SIMD_H
 #define RN_CPU_LINEAR_FLOAT_SIMD_H
 
+#include "cpu/gemm.h"
+#include "cpu/packed_simd.h"
 #include "cpu/variants.h"
 #include "kernels/exec.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
@@ -41,6 +44,7 @@ INLINE int panels_for(const form f, size_t rows)
    asks memory for, all its panels together. */
 #define DEEP  ((size_t)1024)
 #define ROWS  ((size_t)256)
+#define UNIT  ((size_t)(VW == 8 ? TILE_ROWS : TALL)) /* of rows that are cut off */
 #define AHEAD ((size_t)8192)
 
 struct product;
@@ -233,17 +237,22 @@ static void strip(const product *p, size_t j, int panels)
 #if VW == 8
 
 /* With vectors of 8 unpacking a line costs as much as two rows' products with it, and the
-   constants that it needs a register of the tile. Many rows therefore multiply a copy of
-   a block in floats, which stays in the first-level cache: EXPANDED steps of one panel.
- */
-enum { EXPANDED = 128, MANY = 48, HIGH = 6, WIDTH = (int)RN_PANEL };
+   constants that it needs a register of the tile. Many rows are therefore packed, a block
+   of the depth at a time, which stays in the second-level cache, and multiplied with a
+   copy in floats of the same block of each panel, EXPANDED steps of it, which stays in
+   the first. The chains of sums are those of tile(). */
+enum { EXPANDED = 128, MANY = 48, WIDTH = (int)RN_PANEL };
+static_assert(WIDTH == TILE_VECS * VW, "a panel is as wide as a tile");
+static_assert((ROWS + TILE_ROWS) * 2 * EXPANDED * sizeof(float) <= RN_GEMM_SCRATCH,
+              "packed rows fit into the scratch");
 
-/* Columns of a block of a panel, as [2 steps][WIDTH] floats; asks for the block behind.
- */
-static void expand(const product *p, const char *w, size_t steps, float *to)
+/* Steps [first, last) of the panel with column j, as [2 steps][WIDTH] floats; asks for
+   those of the next panel. */
+static void expand(const product *p, const place *at, float *to)
 {
-    for (size_t s = 0; s < steps; s++, w += LINE, to += 2 * WIDTH) {
-        __builtin_prefetch(w + EXPANDED * LINE);
+    const char *w = p->panels + at->j / RN_PANEL * p->panel_bytes + at->first * LINE;
+    for (size_t s = at->first; s < at->last; s++, w += LINE, to += 2 * WIDTH) {
+        __builtin_prefetch(w + p->panel_bytes);
         RN_UNROLL for (int c = 0; c < 2; c++)
         {
             RN_UNROLL for (int v = 0; v < PARTS; v++)
@@ -252,83 +261,70 @@ static void expand(const product *p, const char *w, size_t steps, float *to)
     }
 }
 
-/* The tile of `rows` rows from row r on: the same chains of sums as in tile(). */
-INLINE void expanded_tile(const int rows, const product *p, const place *at, size_t r,
-                          const float *w, size_t columns)
+/* A block of the depth of all panels from column j on. */
+static void expanded_block(const product *p, place at, float *space)
 {
-    enum { RUN = 4 };
-    const char *x = p->in + r * p->in_bytes + at->first * 2 * sizeof(float);
-    float *y = p->y + r * p->ldy + at->j;
-    vf acc[HIGH][MOST];
-    load_sums(rows, PARTS, p, at, y, acc);
-    for (size_t c = 0; c < columns; c += RUN) {
-        RN_UNROLL for (size_t n = 0; n < RUN; n++)
-        {
-            if (n > 0 && c + n >= columns) break;
-            const vf column[PARTS] = {vf_load(w), vf_load(w + VW)};
-            add_column(rows, PARTS, column, x, p->in_bytes, acc);
-            w += WIDTH;
-            x += sizeof(float);
-        }
-    }
-    store_sums(rows, PARTS, p, at, y, acc);
-}
-
-/* A panel of W with many rows, block by block of the depth. */
-static void expanded_panel(const product *p, size_t j)
-{
-    const char *w = p->panels + j / RN_PANEL * p->panel_bytes;
-    const size_t steps = (p->k + 1) / 2;
+    const size_t from = 2 * at.first, left = p->k - from;
+    const size_t depth =
+        2 * (at.last - at.first) < left ? 2 * (at.last - at.first) : left;
+    const float beta = at.first > 0 ? 1.0f : 0.0f;
     _Alignas(LINE) float block[2 * EXPANDED * WIDTH];
-    for (place at = {.j = j}; at.first < steps; at.first = at.last) {
-        at.last = at.first + EXPANDED < steps ? at.first + EXPANDED : steps;
-        const size_t from = 2 * at.first, to = 2 * at.last < p->k ? 2 * at.last : p->k;
-        expand(p, w + at.first * LINE, at.last - at.first, block);
-        size_t r = 0;
-        for (; r + HIGH <= p->rows; r += HIGH)
-            expanded_tile(HIGH, p, &at, r, block, to - from);
-        for (; r + 2 <= p->rows; r += 2) expanded_tile(2, p, &at, r, block, to - from);
-        if (r < p->rows) expanded_tile(1, p, &at, r, block, to - from);
+    tile_pack_rows(p->rows, depth, (const float *)(const void *)p->in + from,
+                   p->in_bytes / sizeof(float), space);
+    for (; at.j < p->end; at.j += RN_PANEL) {
+        const size_t cols = p->end - at.j < RN_PANEL ? p->end - at.j : RN_PANEL;
+        expand(p, &at, block);
+        for (size_t r = 0; r < p->rows; r += TILE_ROWS)
+            tile_packed(true, p->rows - r < TILE_ROWS ? p->rows - r : TILE_ROWS, cols,
+                        depth, space + r * depth, block, beta, p->y + r * p->ldy + at.j,
+                        p->ldy);
     }
 }
 
 /* The panels from column j on, where there are rows enough; whether there are. Without
    columns to multiply there is no block, and the tiles store zeros. */
-static bool expanded_panels(const product *p, size_t j)
+static bool expanded_panels(const product *p, size_t j, float *space)
 {
+    const size_t steps = (p->k + 1) / 2;
     if (p->rows < MANY || p->k == 0) return false;
-    for (; j < p->end; j += RN_PANEL) expanded_panel(p, j);
+    for (place at = {.j = j}; at.first < steps; at.first = at.last) {
+        at.last = at.first + EXPANDED < steps ? at.first + EXPANDED : steps;
+        expanded_block(p, at, space);
+    }
     return true;
 }
 
 #else
 
-static bool expanded_panels(const product *p, size_t j)
+static bool expanded_panels(const product *p, size_t j, float *space)
 {
-    (void)p, (void)j;
+    (void)p, (void)j, (void)space;
     return false;
 }
 
 #endif
 
-static void strips(const product *p, size_t j)
+static void strips(const product *p, size_t j, float *space)
 {
-    if (expanded_panels(p, j)) return;
+    if (expanded_panels(p, j, space)) return;
     const int most = panels_for(p->form, p->rows);
     const size_t width = (size_t)most * RN_PANEL;
     for (; j + width <= p->end; j += width) strip(p, j, most);
     for (; j < p->end; j += RN_PANEL) strip(p, j, 1);
 }
 
-/* All of it, for so many rows at a time as stay in a cache. */
-static void multiply_all(const product *p, size_t j)
+/* All of it, for so many rows at a time as stay in a cache, about equally many. */
+static void multiply_all(const product *p, size_t j, float *space)
 {
-    for (size_t r = 0; r < p->rows; r += ROWS) {
+    const size_t parts = (p->rows + ROWS - 1) / ROWS;
+    for (size_t r = 0, n = 1; n <= parts; n++) {
+        const size_t end = n < parts ? p->rows * n / parts / UNIT * UNIT : p->rows;
         product part = *p;
         part.in += r * p->in_bytes;
         part.y += r * p->ldy;
-        part.rows = p->rows - r < ROWS ? p->rows - r : ROWS;
-        strips(&part, j);
+        part.rows = end - r;
+        strips(&part, j, space);
+        r = end;
     }
 }
 
@@ -360,9 +356,8 @@ static void multiply_bf16_bf16(size_t rows, int panels, const product *p, const 
 void RN_VARIANT(linear_bf16_bf16)(rn_exec *x, float *y, size_t ldy, const rn_acts *in,
                                   const rn_panels *w, size_t begin, size_t end)
 {
-    (void)x;
     const product p = make_product(BF16_BY_BF16, multiply_bf16_bf16, y, ldy, in, w, end);
-    multiply_all(&p, begin);
+    multiply_all(&p, begin, rn_exec_scratch(x));
 }
 
 #else
@@ -382,17 +377,15 @@ static void multiply_f16(size_t rows, int panels, const product *p, const place 
 void RN_VARIANT(linear_bf16)(rn_exec *x, float *y, size_t ldy, const rn_acts *in,
                              const rn_panels *w, size_t begin, size_t end)
 {
-    (void)x;
     const product p = make_product(BF16_BY_F32, multiply_bf16, y, ldy, in, w, end);
-    multiply_all(&p, begin);
+    multiply_all(&p, begin, rn_exec_scratch(x));
 }
 
 void RN_VARIANT(linear_f16)(rn_exec *x, float *y, size_t ldy, const rn_acts *in,
                             const rn_panels *w, size_t begin, size_t end)
 {
-    (void)x;
     const product p = make_product(F16_BY_F32, multiply_f16, y, ldy, in, w, end);
-    multiply_all(&p, begin);
+    multiply_all(&p, begin, rn_exec_scratch(x));
 }
 
 #endif

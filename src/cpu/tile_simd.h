@@ -168,39 +168,4 @@ static inline void tile_copy(size_t rows, size_t cols, const float *from, size_t
     }
 }
 
-/* Rows of a left operand in panels of TILE_ROWS, one behind the other; a panel holds the
-   rows' elements of column 0, then those of column 1, and so on to `depth`. Whole vectors
-   are written: VW floats behind the last panel are lost. */
-static inline void tile_pack_rows(size_t rows, size_t depth, const float *from, size_t ld,
-                                  float *to)
-{
-    for (size_t i = 0; i < rows; i += TILE_ROWS, from += TILE_ROWS * ld) {
-        const size_t height = rows - i < TILE_ROWS ? rows - i : TILE_ROWS;
-        size_t k = 0;
-        for (; k + VW <= depth; k += VW) {
-            vf r[VW];
-            RN_UNROLL for (size_t j = 0; j < VW; j++) r[j] =
-                j < TILE_ROWS && j < height ? vf_load(from + j * ld + k) : vf_zero();
-            vf_transpose(r);
-            RN_UNROLL for (size_t j = 0; j < VW; j++)
-                vf_store(to + (k + j) * TILE_ROWS, r[j]);
-        }
-        for (; k < depth; k++)
-            for (size_t j = 0; j < height; j++) to[k * TILE_ROWS + j] = from[j * ld + k];
-        to += TILE_ROWS * depth;
-    }
-}
-
-/* The same of a transposed operand, [depth][rows], whose row k is multiplied by scale[k].
- */
-static inline void tile_pack_columns(size_t depth, size_t rows, const float *from,
-                                     size_t ld, const float *scale, float *to)
-{
-    for (size_t i = 0; i < rows; i += TILE_ROWS, from += TILE_ROWS) {
-        const size_t left = rows - i < VW ? rows - i : VW;
-        for (size_t k = 0; k < depth; k++, to += TILE_ROWS)
-            vf_store(to, vf_mul(vf_set1(scale[k]), vf_load_n(from + k * ld, left)));
-    }
-}
-
 #endif

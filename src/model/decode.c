@@ -69,9 +69,7 @@ rn_status rn_decoder_create(rn_decoder **out, rn_model *m, size_t max_batch,
     rn_decoder *d =
         aligned_alloc(RN_ALIGN, (sizeof *d + RN_ALIGN - 1) / RN_ALIGN * RN_ALIGN);
     if (!d) return rn_fail_memory(err, "a decoder", sizeof *d);
-    *d = (rn_decoder){
-        .m = m, .max_batch = max_batch, .one = *m->x, .halves = rn_model_halves(m)};
-    d->one.threads = 1;
+    *d = (rn_decoder){.m = m, .max_batch = max_batch, .halves = rn_model_halves(m)};
     rn_carver measure = {0};
     size_t bytes;
     place(d, &measure);
@@ -321,6 +319,8 @@ static void begin(rn_decoder *d, size_t batch, rn_sequence *const *sequences,
     const size_t state = mixer->state_floats(&c->mixer, norm);
     const size_t tail = mixer->tail_floats(&c->mixer);
     bool together = true;
+    d->one = *d->m->x; /* whose scratch may have moved since the last step */
+    d->one.threads = 1;
     d->ids = ids;
     for (size_t b = 0; b < batch; b++) {
         const rn_sequence *s = sequences[b];
