@@ -76,7 +76,7 @@ void RN_VARIANT(retention_fwd)(rn_exec *x, const rn_retention *d, float *o,
 #pragma omp parallel num_threads(threads)
     {
         sweep_work *w;
-        float *r = sweep_work_place(&w, rn_exec_scratch(x), d->dk);
+        float *r = sweep_work_place(&w, rn_exec_scratch(x), d->dk, d->dv);
         float *z_own = r + d->dk * d->dv;
 #pragma omp for schedule(static)
         for (size_t i = 0; i < tasks;
@@ -147,11 +147,10 @@ void RN_VARIANT(retention_bwd)(rn_exec *x, const rn_retention *d, float *dq, flo
 {
     int threads = rn_exec_parallel(x, work_estimate(d));
     size_t group = d->heads / d->kv_heads, tasks = d->kv_heads * d->batch;
-    size_t widest = d->dk > d->dv ? d->dk : d->dv;
 #pragma omp parallel num_threads(threads)
     {
         sweep_work *w;
-        float *scratch = sweep_work_place(&w, rn_exec_scratch(x), widest);
+        float *scratch = sweep_work_place(&w, rn_exec_scratch(x), d->dk, d->dv);
 #pragma omp for schedule(static)
         for (size_t i = 0; i < tasks; i++) {
             size_t b = i % d->batch, first = i / d->batch * group;

@@ -27,7 +27,8 @@
 #define TILE RN_RETENTION_TILE
 
 /* Row i of q begins at q + i * q_row, and so on; o is written (add: accumulated). The
-   state r is [dk][r_row]; the columns of v, o and r that count are the first dv. */
+   state r, which is that before the first row and after the last, or scratch, is
+   [dk][r_row]; the columns of v, o and r that count are the first dv. */
 typedef struct sweep {
     size_t rows, chunk, dk, dv;
     const float *q, *k, *v;
@@ -59,9 +60,12 @@ typedef struct sweep_work {
     tile_decay part;  /* of a short tile, or of the present one */
     float scores[TILE * TILE];
     float scale[TILE], row_sum[TILE], ones[TILE];
-    float *keys;       /* k of a tile, in the order that its products want */
-    float *queries;    /* q of a tile, where it is packed */
-    float *strip;      /* some columns of a state or of values, where they are packed */
+    float *keys;    /* k of a tile, in the order that its products want */
+    float *queries; /* q of a tile, where it is packed */
+    float *strip;   /* some columns of the keys, turned, where they are packed */
+    float *state;   /* R, where it is kept in strips of columns */
+    float *values;  /* v of the tile at row values_at, where it is packed */
+    size_t values_at;
     size_t known_head; /* whose factors `whole` holds, and `part` for part_rows rows */
     size_t part_rows;
 } sweep_work;
@@ -272,19 +276,28 @@ static float *at_line(float *p)
     return (float *)(((uintptr_t)p + line - 1) & ~(line - 1));
 }
 
-/* Memory for sweeps with keys up to dk wide, carved from a thread's scratch; returns the
-   first byte behind it. */
-static float *sweep_work_place(sweep_work **w, void *scratch, size_t dk)
+static inline size_t larger(size_t a, size_t b)
 {
+    return a > b ? a : b;
+}
+
+/* Memory for sweeps with keys and values dk and dv wide, or dv and dk, carved from a
+   thread's scratch; returns the first byte behind it. */
+static float *sweep_work_place(sweep_work **w, void *scratch, size_t dk, size_t dv)
+{
+    const size_t widest = larger(dk, dv);
     *w = scratch;
     float *next = at_line((float *)(*w + 1));
     (*w)->keys = next;
-    (*w)->queries = at_line((*w)->keys + (TILE + TILE_ROWS) * (dk + VW));
-    (*w)->strip = at_line((*w)->queries + (TILE + TILE_ROWS) * dk + VW);
+    (*w)->queries = at_line((*w)->keys + (TILE + TILE_ROWS) * (widest + VW));
+    (*w)->strip = at_line((*w)->queries + (TILE + TILE_ROWS) * widest + VW);
+    (*w)->state = at_line((*w)->strip + strip_floats(widest, 1));
+    (*w)->values =
+        at_line((*w)->state + larger(strip_floats(dk, dv), strip_floats(dv, dk)));
     (*w)->known_head = SIZE_MAX;
     (*w)->part_rows = 0;
     for (size_t i = 0; i < TILE; i++) (*w)->ones[i] = 1.0f;
-    return (*w)->strip + STRIP * (dk > TILE ? dk : TILE);
+    return at_line((*w)->values + strip_floats(TILE, widest));
 }
 
 /* Runs a sweep. `head` identifies decays and direction: factors of a full tile are
@@ -299,6 +312,7 @@ static void sweep_run(const sweep *s, sweep_work *w, size_t head)
     size_t chunk = s->chunk && s->chunk < s->rows ? s->chunk : s->rows;
     size_t chunks = chunk ? (s->rows + chunk - 1) / chunk : 0;
     bool has_state = s->has_state;
+    begin_sweep(s, w);
     for (size_t c = 0; c < chunks; c++) {
         size_t begin = (s->reverse ? chunks - 1 - c : c) * chunk;
         size_t end = s->rows - begin < chunk ? s->rows : begin + chunk;
@@ -307,6 +321,7 @@ static void sweep_run(const sweep *s, sweep_work *w, size_t head)
         if (c + 1 < chunks || s->keep_state) update_state(s, w, begin, end, has_state);
         has_state = true;
     }
+    end_sweep(s, w);
 }
 
 #endif
