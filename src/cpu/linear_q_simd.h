@@ -114,10 +114,9 @@ INLINE act_block act_block_at(const rn_acts *in, size_t r, size_t b)
                        .blocks = blocks};
 }
 
-/* acc[i][v] += d_a (scale sum - min sum_a) for vector v, whose sums are sum[i * step]. */
+/* acc[i][v] += d_a (scale sum - min sum_a) for vector v, whose sums are sum[i][v]. */
 INLINE void add_sums(const rn_weight_type type, const int rows, const block *w, int half,
-                     int v, const act_block *a, const vi *sum, const int step,
-                     vf acc[TALL][VECS])
+                     int v, const act_block *a, vi sum[][VECS], vf acc[TALL][VECS])
 {
     vf scale = scale_of(type, w, half, v), min = vf_zero();
     if (type == RN_WEIGHT_Q4_K)
@@ -125,7 +124,7 @@ INLINE void add_sums(const rn_weight_type type, const int rows, const block *w, 
                      vf_of_u8(w->scales + 16 + v % PARTS * VW));
     RN_UNROLL for (int i = 0; i < rows; i++)
     {
-        vf x = vf_mul(vf_of_ints(sum[i * step]), scale);
+        vf x = vf_mul(vf_of_ints(sum[i][v]), scale);
         if (type == RN_WEIGHT_Q4_K) {
             vi total =
                 vi_pairs(vi_word(a->sums + (size_t)i * a->blocks), vi_set1(0x10001));
@@ -153,47 +152,62 @@ INLINE void unpack_line(const rn_weight_type type, const block *w, int l, int v,
     half[1] = vi_and_or(vi_left(pairs, 2), upper, half[1]);
 }
 
-/* sum[i] += vector v of lines first .. last-1 times row i of `in`. */
-INLINE void add_bytes(const int rows, const block *w, int v, int first, int last,
-                      const int8_t *in, size_t ld, vi sum[TALL])
+/* sum[i][v] += lines first .. last-1 of vector v times row i of `in`. */
+INLINE void add_bytes(const int rows, const int vecs, const block *w, int first, int last,
+                      const int8_t *in, size_t ld, vi sum[TALL][VECS])
 {
-    RN_ROLL for (int l = first; l < last; l += 2)
+    RN_ROLL for (int l = first; l < last; l++)
     {
-        RN_UNROLL for (int n = l; n < l + 2; n++)
+        vb x[VECS];
+        RN_UNROLL for (int v = 0; v < vecs; v++) x[v] =
+            vb_load(w[v / PARTS].lines + l * LINE + part(v));
+        RN_UNROLL for (int i = 0; i < rows; i++)
         {
-            const vb x = vb_load(w->lines + n * LINE + part(v));
-            RN_UNROLL for (int i = 0; i < rows; i++) sum[i] =
-                vb_dot(sum[i], x, vi_word(in + (size_t)i * ld + 4 * n));
+            const vi a = vi_word(in + (size_t)i * ld + 4 * l);
+            RN_UNROLL for (int v = 0; v < vecs; v++) sum[i][v] =
+                vb_dot(sum[i][v], x[v], a);
         }
     }
 }
 
 /* The same for numbers of 4 or 6 bits. 16 products of the first fit into 16 bits
    together, of the second 4. */
-INLINE void add_nibbles(const rn_weight_type type, const int rows, const block *w, int v,
-                        int first, int last, const int8_t *in, size_t ld, vi sum[TALL])
+INLINE void add_nibbles(const rn_weight_type type, const int rows, const int vecs,
+                        const block *w, int first, int last, const int8_t *in, size_t ld,
+                        vi sum[TALL][VECS])
 {
     const vi ones = vi_set1(0x10001);
-    vi few[TALL];
-    RN_UNROLL for (int i = 0; i < rows; i++) few[i] = vi_zero();
+    vi few[TALL][VECS];
+    RN_UNROLL for (int i = 0; i < rows; i++)
+    {
+        RN_UNROLL for (int v = 0; v < vecs; v++) few[i][v] = vi_zero();
+    }
     RN_ROLL for (int l = first; l < last; l++)
     {
-        vi x[2];
-        unpack_line(type, w, l, v, x);
+        vi x[VECS][2];
+        RN_UNROLL for (int v = 0; v < vecs; v++)
+            unpack_line(type, &w[v / PARTS], l, v, x[v]);
         RN_UNROLL for (int i = 0; i < rows; i++)
         {
             const int8_t *a = in + (size_t)i * ld + 8 * l;
-            const vi both =
-                vi_add16(vi_dot16(x[0], vi_word(a)), vi_dot16(x[1], vi_word(a + 4)));
-            if (type == RN_WEIGHT_Q6_K) sum[i] = vi_add(sum[i], vi_pairs(both, ones));
-            else few[i] = vi_add16(few[i], both);
+            const vi a0 = vi_word(a), a1 = vi_word(a + 4);
+            RN_UNROLL for (int v = 0; v < vecs; v++)
+            {
+                const vi both = vi_add16(vi_dot16(x[v][0], a0), vi_dot16(x[v][1], a1));
+                if (type == RN_WEIGHT_Q6_K)
+                    sum[i][v] = vi_add(sum[i][v], vi_pairs(both, ones));
+                else few[i][v] = vi_add16(few[i][v], both);
+            }
         }
     }
-    RN_UNROLL for (int i = 0; i < rows && type != RN_WEIGHT_Q6_K; i++) sum[i] =
-        vi_add(sum[i], vi_pairs(few[i], ones));
+    RN_UNROLL for (int i = 0; i < rows && type != RN_WEIGHT_Q6_K; i++)
+    {
+        RN_UNROLL for (int v = 0; v < vecs; v++) sum[i][v] =
+            vi_add(sum[i][v], vi_pairs(few[i][v], ones));
+    }
 }
 
-/* One block of all rows of a tile, one vector of W's rows after the other. */
+/* One block of all rows of a tile. */
 INLINE void multiply_block(const rn_weight_type type, const int rows, const int vecs,
                            const block *w, const rn_acts *in, size_t r, size_t b,
                            vf acc[TALL][VECS])
@@ -201,20 +215,20 @@ INLINE void multiply_block(const rn_weight_type type, const int rows, const int 
     const act_block a = act_block_at(in, r, b);
     const int halves = type == RN_WEIGHT_Q6_K ? 2 : 1;
     const int lines = (type == RN_WEIGHT_Q8_0 ? 8 : 4) / halves;
-    RN_UNROLL for (int v = 0; v < vecs; v++)
+    RN_UNROLL for (int half = 0; half < halves; half++)
     {
-        const block *at = &w[v / PARTS];
-        RN_UNROLL for (int half = 0; half < halves; half++)
+        vi sum[TALL][VECS];
+        RN_UNROLL for (int i = 0; i < rows; i++)
         {
-            vi sum[TALL];
-            RN_UNROLL for (int i = 0; i < rows; i++) sum[i] =
-                offset_sum(type, half, a.sums + (size_t)i * a.blocks);
-            const int first = half * lines, last = first + lines;
-            if (type == RN_WEIGHT_Q8_0)
-                add_bytes(rows, at, v, first, last, a.q, in->ld, sum);
-            else add_nibbles(type, rows, at, v, first, last, a.q, in->ld, sum);
-            add_sums(type, rows, at, half, v, &a, sum, 1, acc);
+            const vi start = offset_sum(type, half, a.sums + (size_t)i * a.blocks);
+            RN_UNROLL for (int v = 0; v < vecs; v++) sum[i][v] = start;
         }
+        const int first = half * lines, last = first + lines;
+        if (type == RN_WEIGHT_Q8_0)
+            add_bytes(rows, vecs, w, first, last, a.q, in->ld, sum);
+        else add_nibbles(type, rows, vecs, w, first, last, a.q, in->ld, sum);
+        RN_UNROLL for (int v = 0; v < vecs; v++)
+            add_sums(type, rows, &w[v / PARTS], half, v, &a, sum, acc);
     }
 }
 
@@ -274,7 +288,7 @@ INLINE void multiply_block(const rn_weight_type type, const int rows, const int 
             dot_columns(type, rows, vecs, w, 4 * half + g, a.q, in->ld, sum);
         if (half == 1 || type == RN_WEIGHT_Q6_K)
             RN_UNROLL for (int v = 0; v < vecs; v++)
-                add_sums(type, rows, &w[v / PARTS], half, v, &a, &sum[0][v], VECS, acc);
+                add_sums(type, rows, &w[v / PARTS], half, v, &a, sum, acc);
     }
 }
 
