@@ -4,7 +4,9 @@
 # weights, quantises it, and prints tokens a second of decoding at depth 0, 2,048 and 8,192 and of
 # prompts of 128, 2,048 and 8,192, with retnet's `1.3b` after each. Other architectures of about
 # the same bytes: compare what part of the memory's bandwidth each reaches, and how each bends
-# with the depth. Needs git, a C++ compiler, cmake and python3; LLAMA_CPP names another tree.
+# with the depth. Needs git, a C++ compiler, cmake and python3. LLAMA_CPP names another tree, OPTIONS
+# what its llama-bench is told beside; of ik_llama.cpp, whose llama-bench knows no depth:
+#   LLAMA_CPP=TREE DEPTHS=0 OPTIONS='-rtr 1' bench/llama_cpp.sh
 # Hours in full; a look: TYPES='Q8_0 Q4_0' DEPTHS=0,2048 PROMPTS=128 bench/llama_cpp.sh 2 1
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,6 +16,9 @@ tree=${LLAMA_CPP:-build/llama.cpp}
 types=${TYPES:-bf16 Q8_0 Q4_0 Q4_K_M}
 depths=${DEPTHS:-0,2048,8192}
 prompts=${PROMPTS:-128,2048,8192}
+read -ra options <<<"${OPTIONS:-}"
+behind=()
+[ "$depths" = 0 ] || behind=(-d "$depths")
 retnet=build/release/retnet
 models=build/llama-models
 [ -x "$retnet" ] || tools/build.sh release
@@ -38,10 +43,9 @@ for ((round = 1; round <= rounds; round++)); do
     for type in $types; do
         ours=$(printf '%s' "${type%_M}" | tr QK qk)
         printf '\n== round %d, llama.cpp %s\n' "$round" "$type"
-        "$tree/build/bin/llama-bench" -m "$models/$type.gguf" -t "$threads" -r 3 -n 16 -p 0 \
-            -d "$depths"
-        "$tree/build/bin/llama-bench" -m "$models/$type.gguf" -t "$threads" -r 1 -n 0 \
-            -p "$prompts"
+        bench=("$tree/build/bin/llama-bench" -m "$models/$type.gguf" -t "$threads" "${options[@]}")
+        "${bench[@]}" -r 3 -n 16 -p 0 "${behind[@]}"
+        "${bench[@]}" -r 1 -n 0 -p "$prompts"
         printf '\n== round %d, retnet %s\n' "$round" "$ours"
         "$retnet" bench decode --random 1 --preset 1.3b --type "$ours" -t "$threads" \
             --depth "$depths" --seq 16 --repeat 3

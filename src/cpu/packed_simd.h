@@ -37,6 +37,25 @@ static inline void tile_pack_rows(size_t rows, size_t depth, const float *from, 
     }
 }
 
+/* The same of a transposed operand, [depth][rows], whose row k is multiplied by scale[k].
+ */
+static inline void tile_pack_columns(size_t depth, size_t rows, const float *from,
+                                     size_t ld, const float *scale, float *to)
+{
+    for (size_t i = 0; i < rows; i += TILE_ROWS, from += TILE_ROWS) {
+        const size_t left = rows - i < VW ? rows - i : VW;
+        for (size_t k = 0; k < depth; k++, to += TILE_ROWS)
+            vf_store(to, vf_mul(vf_set1(scale[k]), vf_load_n(from + k * ld, left)));
+    }
+}
+
+/* Floats of vector j of so many columns. */
+static inline size_t tile_width(size_t cols, size_t j)
+{
+    const size_t left = cols <= j * VW ? 0 : cols - j * VW;
+    return left < VW ? left : VW;
+}
+
 /* The first n floats of beta c. */
 static inline __attribute__((always_inline)) vf tile_old(float beta, const float *c,
                                                          size_t n)
@@ -51,10 +70,7 @@ tile_packed_rows(const int tall, const bool chain, size_t rows, size_t cols, siz
 {
     vf acc[TILE_ROWS][TILE_VECS];
     size_t n[TILE_VECS];
-    RN_UNROLL for (size_t j = 0; j < TILE_VECS; j++) n[j] = cols <= j * VW ? 0
-                                                            : cols - j * VW < VW
-                                                                ? cols - j * VW
-                                                                : VW;
+    RN_UNROLL for (size_t j = 0; j < TILE_VECS; j++) n[j] = tile_width(cols, j);
     RN_UNROLL for (size_t i = 0; i < (size_t)tall; i++)
     {
         float *to = c + (i < rows ? i : 0) * ldc;
@@ -105,18 +121,6 @@ static inline void tile_packed(const bool chain, size_t rows, size_t cols, size_
         tile_packed_rows(TILE_ROWS, chain, rows, cols, depth, a, b, beta, c, ldc);
     else if (rows > 2) tile_packed_rows(4, chain, rows, cols, depth, a, b, beta, c, ldc);
     else tile_packed_rows(2, chain, rows, cols, depth, a, b, beta, c, ldc);
-}
-
-/* The same of a transposed operand, [depth][rows], whose row k is multiplied by scale[k].
- */
-static inline void tile_pack_columns(size_t depth, size_t rows, const float *from,
-                                     size_t ld, const float *scale, float *to)
-{
-    for (size_t i = 0; i < rows; i += TILE_ROWS, from += TILE_ROWS) {
-        const size_t left = rows - i < VW ? rows - i : VW;
-        for (size_t k = 0; k < depth; k++, to += TILE_ROWS)
-            vf_store(to, vf_mul(vf_set1(scale[k]), vf_load_n(from + k * ld, left)));
-    }
 }
 
 #endif
