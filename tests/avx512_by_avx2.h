@@ -8,6 +8,7 @@
 #ifndef RN_TESTS_AVX512_BY_AVX2_H
 #define RN_TESTS_AVX512_BY_AVX2_H
 
+#include <assert.h>
 #include <immintrin.h>
 #include <math.h>
 #include <stdint.h>
@@ -194,6 +195,12 @@ BY __m512i by_load(const void *p)
     return a.i;
 }
 
+BY __m512i by_load_line(const void *p)
+{
+    assert((uintptr_t)p % 64 == 0); /* else the instruction faults */
+    return by_load(p);
+}
+
 LANES __m512 by_maskz_loadu_ps(__mmask16 mask, const void *p)
 {
     by a = {.epi64 = {0}};
@@ -222,7 +229,7 @@ LANES void by_mask_storeu_epi16(void *p, __mmask16 mask, __m256i x)
 }
 #define _mm512_loadu_ps(p)       ((__m512)by_load(p))
 #define _mm512_loadu_si512       by_load
-#define _mm512_load_si512        by_load
+#define _mm512_load_si512        by_load_line
 #define _mm512_maskz_loadu_ps    by_maskz_loadu_ps
 #define _mm512_storeu_ps         by_storeu_ps
 #define _mm512_mask_storeu_ps    by_mask_storeu_ps
@@ -315,9 +322,11 @@ BY __m512d by_cvtps_pd(__m256 x)
     return a.d;
 }
 
-/* To whole numbers: to the nearest, down, up or towards zero by the low bits of `how`. */
+/* To whole numbers: to the nearest, down, up or towards zero by the low bits of `how`;
+   the others but that of no exceptions are not done. */
 LANES __m512 by_roundscale_ps(__m512 x, int how)
 {
+    assert(!(how & 0xf4));
     by a = {.f = x};
     for (int l = 0; l < 16; l++) {
         const float v = a.ps[l];
@@ -332,7 +341,10 @@ LANES __m512 by_scalef_ps(__m512 x, __m512 y)
 {
     by a = {.f = x}, b = {.f = y};
     for (int l = 0; l < 16; l++)
-        a.ps[l] = isnan(b.ps[l]) ? b.ps[l] : ldexpf(a.ps[l], (int)floorf(b.ps[l]));
+        a.ps[l] =
+            isnan(b.ps[l])
+                ? b.ps[l]
+                : ldexpf(a.ps[l], (int)fminf(fmaxf(floorf(b.ps[l]), -1000.0f), 1000.0f));
     return a.f;
 }
 #define _mm512_cvtepi8_epi32  by_cvtepi8_epi32
@@ -397,7 +409,7 @@ LANES __m512 by_shuffle_f32x4(__m512 x, __m512 y, int which)
         return a.lane[0];                                                                \
     }
 BY_REDUCE(add_ps, __m512, f, ps, 16, float, p + q)
-BY_REDUCE(max_ps, __m512, f, ps, 16, float, p > q ? p : q)
+BY_REDUCE(max_ps, __m512, f, ps, 16, float, q > p ? q : p)
 BY_REDUCE(add_epi32, __m512i, i, epi32, 16, int32_t, p + q)
 BY_REDUCE(max_epi32, __m512i, i, epi32, 16, int32_t, p > q ? p : q)
 BY_REDUCE(add_pd, __m512d, d, pd, 8, double, p + q)

@@ -171,6 +171,47 @@ static void batches_equal_single_sequences(void **state)
     free(together);
 }
 
+enum { MANY = 50, SOME = 3 }; /* sequences for which a product packs its rows; tokens */
+
+/* Between two steps the handle's scratch moves, as when a larger model is opened. */
+static void step_many(rn_exec *x, rn_model *m, rn_session *const *s)
+{
+    for (size_t t = 0; t < SOME; t++) {
+        int32_t ids[MANY];
+        for (size_t b = 0; b < MANY; b++) ids[b] = id_at(b, t);
+        assert_int_equal(rn_sessions_step(s, ids, MANY, NULL), RN_OK);
+        assert_int_equal(rn_exec_reserve(x, (size_t)(t + 1) << 23, NULL), RN_OK);
+    }
+    for (size_t b = 0; b < MANY; b++) {
+        rn_session *one;
+        assert_int_equal(rn_session_create(&one, m, NULL), RN_OK);
+        for (size_t t = 0; t < SOME; t++) {
+            const int32_t id = id_at(b, t);
+            assert_int_equal(rn_sessions_step(&one, &id, 1, NULL), RN_OK);
+        }
+        assert_memory_equal(rn_session_logits(one), rn_session_logits(s[b]),
+                            VOCAB * sizeof(float));
+        rn_session_free(one);
+    }
+}
+
+static void many_sequences_equal_single_ones(void **state)
+{
+    (void)state;
+    for (size_t c = 0; c < 3; c++) {
+        rn_exec *x = test_exec(cpus[c], 2);
+        if (!x) continue;
+        rn_model *m = make_model(x, 0, RN_WEIGHT_BF16);
+        rn_session *s[MANY];
+        for (size_t b = 0; b < MANY; b++)
+            assert_int_equal(rn_session_create(&s[b], m, NULL), RN_OK);
+        step_many(x, m, s);
+        for (size_t b = 0; b < MANY; b++) rn_session_free(s[b]);
+        rn_model_free(m);
+        rn_exec_close(x);
+    }
+}
+
 /* Packed weights stand for what they decode to. */
 static void packed_models_equal_their_floats(void **state)
 {
@@ -222,6 +263,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(steps_agree_with_reading),
         cmocka_unit_test(batches_equal_single_sequences),
+        cmocka_unit_test(many_sequences_equal_single_ones),
         cmocka_unit_test(packed_models_equal_their_floats),
         cmocka_unit_test(wrong_steps_change_nothing),
     };

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that must hold before a change is taken: the style, the one-way layers, and the
 # tests under gcc, clang, the thread sanitizer and the address and undefined behaviour
-# sanitizers; on x86-64 processors without AVX-512, what it would run, by their own instructions.
+# sanitizers; where the processor lacks AVX-512 or its BF16 part, that code by AVX2.
 # Stops at the first failure; ends with the last summary of ctest.
 set -euo pipefail
 cd "$(dirname "$0")/.."

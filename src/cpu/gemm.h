@@ -7,7 +7,8 @@
 
 #include "kernels/exec.h"
 
-/* Bytes of each thread's scratch that the own product packs into. */
+/* Bytes of scratch that each thread of a handle with AVX2 has: the own product packs into
+   it, and products of many rows with packed weights do. */
 #define RN_GEMM_SCRATCH ((size_t)960 << 10)
 
 /*

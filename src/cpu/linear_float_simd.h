@@ -3,8 +3,8 @@
  * float32 activations products are exact and every element is one chain of multiply-adds
  * over its columns in order; with bfloat16 ones, one chain of dot products of pairs. So
  * its bits depend on its row of `in` and of W alone. Strips of W are streamed from memory
- * once and multiplied with all rows while they are in the second-level cache. Included
- * after simd_ISA.h.
+ * once and multiplied with all rows while they are in the second-level cache; with
+ * vectors of 8 it is many rows that stay there. Included after simd_ISA.h.
  */
 #ifndef RN_CPU_LINEAR_FLOAT_SIMD_H
 #define RN_CPU_LINEAR_FLOAT_SIMD_H
@@ -243,7 +243,8 @@ static void strip(const product *p, size_t j, int panels)
    the first. The chains of sums are those of tile(). */
 enum { EXPANDED = 128, MANY = 48, WIDTH = (int)RN_PANEL };
 static_assert(WIDTH == TILE_VECS * VW, "a panel is as wide as a tile");
-static_assert((ROWS + TILE_ROWS) * 2 * EXPANDED * sizeof(float) <= RN_GEMM_SCRATCH,
+static_assert(((ROWS + 2 * TILE_ROWS) * 2 * EXPANDED + VW) * sizeof(float) <=
+                  RN_GEMM_SCRATCH,
               "packed rows fit into the scratch");
 
 /* Steps [first, last) of the panel with column j, as [2 steps][WIDTH] floats; asks for

@@ -10,6 +10,8 @@
 #ifndef RN_CPU_RETENTION_STRIPS_SIMD_H
 #define RN_CPU_RETENTION_STRIPS_SIMD_H
 
+#include "cpu/packed_simd.h"
+
 enum { STRIP = TILE_VECS * VW };
 
 static inline size_t at_most(size_t n, size_t most)

@@ -16,7 +16,6 @@
 #ifndef RN_CPU_RETENTION_SWEEP_SIMD_H
 #define RN_CPU_RETENTION_SWEEP_SIMD_H
 
-#include "cpu/packed_simd.h"
 #include "cpu/tile_simd.h"
 #include "kernels/retention.h"
 
