@@ -63,6 +63,18 @@ static inline __attribute__((always_inline)) vf tile_old(float beta, const float
     return beta == 0.0f ? vf_zero() : vf_mul(vf_set1(beta), vf_load_n(c, n));
 }
 
+/* to = beta to + acc, n[j] floats of vector j. */
+static inline __attribute__((always_inline)) void
+tile_store_row(const vf acc[TILE_VECS], const size_t n[TILE_VECS], float beta, float *to)
+{
+    RN_UNROLL for (size_t j = 0; j < TILE_VECS; j++, to += VW)
+    {
+        vf x = acc[j];
+        if (beta != 0.0f) x = vf_fma(vf_set1(beta), vf_load_n(to, n[j]), x);
+        vf_store_n(to, n[j], x);
+    }
+}
+
 /* One tile of packed panels (tile_packed) of which `tall` rows are multiplied. */
 static inline __attribute__((always_inline)) void
 tile_packed_rows(const int tall, const bool chain, size_t rows, size_t cols, size_t depth,
@@ -97,14 +109,7 @@ tile_packed_rows(const int tall, const bool chain, size_t rows, size_t cols, siz
     }
     RN_UNROLL for (size_t i = 0; i < (size_t)tall; i++)
     {
-        if (i >= rows) break;
-        float *to = c + i * ldc;
-        RN_UNROLL for (size_t j = 0; j < TILE_VECS; j++, to += VW)
-        {
-            vf x = acc[i][j];
-            if (!chain && beta != 0.0f) x = vf_fma(vf_set1(beta), vf_load_n(to, n[j]), x);
-            vf_store_n(to, n[j], x);
-        }
+        if (i < rows) tile_store_row(acc[i], n, chain ? 0.0f : beta, c + i * ldc);
     }
 }
 
