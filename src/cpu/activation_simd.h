@@ -92,7 +92,7 @@ void RN_VARIANT(act_fwd)(rn_exec *x, float *y, const float *in, size_t n,
     }
 #pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, 4 * n))
     for (size_t at = 0; at < n; at += BLOCK)
-        act_block(kind, y + at, in + at, smaller(n - at, BLOCK));
+        act_block(kind, y + at, in + at, least(n - at, BLOCK));
 }
 
 void RN_VARIANT(act_bwd)(rn_exec *x, float *din, const float *dy, const float *in,
@@ -100,7 +100,7 @@ void RN_VARIANT(act_bwd)(rn_exec *x, float *din, const float *dy, const float *i
 {
 #pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, 4 * n))
     for (size_t at = 0; at < n; at += BLOCK) {
-        size_t count = smaller(n - at, BLOCK);
+        size_t count = least(n - at, BLOCK);
         float *to = din + at;
         switch (kind) {
         case RN_ACT_SWISH: act_backward(RN_ACT_SWISH, to, dy + at, in + at, count); break;

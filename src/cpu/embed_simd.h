@@ -28,7 +28,7 @@ void RN_VARIANT(embed_bwd)(rn_exec *x, float *dtable, const float *dy, const int
     const vf s = vf_set1(scale);
 #pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, rows *dim))
     for (size_t c = 0; c < dim; c += EMBED_COLUMNS) {
-        size_t width = smaller(dim - c, EMBED_COLUMNS);
+        size_t width = least(dim - c, EMBED_COLUMNS);
         for (size_t r = 0; r < rows; r++) {
             const float *from = dy + r * dim + c;
             float *to = dtable + (size_t)ids[r] * dim + c;
@@ -48,7 +48,7 @@ static inline void rotate_adjacent(const rn_rotary *d, float *t, const float *co
 {
     const size_t pairs = d->dk / 2;
     for (size_t i = 0; i < pairs; i += VW / 2) {
-        size_t n = smaller(pairs - i, VW / 2);
+        size_t n = least(pairs - i, VW / 2);
         vf c = vf_mul(vf_load_twice(cos + i, n), vf_set1(d->scale));
         vf s = vf_mul(vf_load_twice(sin + i, n), vf_set1(turn));
         for (size_t h = 0; h < d->heads; h++) {

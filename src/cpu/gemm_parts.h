@@ -3,17 +3,7 @@
 #ifndef RN_CPU_GEMM_PARTS_H
 #define RN_CPU_GEMM_PARTS_H
 
-#include <stddef.h>
-
-static inline size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-static inline size_t round_up(size_t n, size_t step)
-{
-    return (n + step - 1) / step * step;
-}
+#include "cpu/sizes.h"
 
 /* How C is cut into rectangles, one a thread. */
 typedef struct grid {

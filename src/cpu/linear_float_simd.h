@@ -11,6 +11,7 @@
 
 #include "cpu/gemm.h"
 #include "cpu/packed_simd.h"
+#include "cpu/sizes.h"
 #include "cpu/variants.h"
 #include "kernels/exec.h"
 
@@ -130,8 +131,7 @@ INLINE void add_step(const form f, const int rows, const int vecs, const int col
 /* Floats of vector v of columns j .. of y that exist. */
 INLINE size_t columns_of(const product *p, size_t j, int v)
 {
-    const size_t from = j + (size_t)v * VW;
-    return from >= p->end ? 0 : p->end - from < VW ? p->end - from : VW;
+    return vector_part(p->end - j, (size_t)v);
 }
 
 /* The sums of a tile, from the second block of the depth on those that y has. */
@@ -266,19 +266,17 @@ static void expand(const product *p, const place *at, float *to)
 static void expanded_block(const product *p, place at, float *space)
 {
     const size_t from = 2 * at.first, left = p->k - from;
-    const size_t depth =
-        2 * (at.last - at.first) < left ? 2 * (at.last - at.first) : left;
+    const size_t depth = least(2 * (at.last - at.first), left);
     const float beta = at.first > 0 ? 1.0f : 0.0f;
     _Alignas(LINE) float block[2 * EXPANDED * WIDTH];
     tile_pack_rows(p->rows, depth, (const float *)(const void *)p->in + from,
                    p->in_bytes / sizeof(float), space);
     for (; at.j < p->end; at.j += RN_PANEL) {
-        const size_t cols = p->end - at.j < RN_PANEL ? p->end - at.j : RN_PANEL;
+        const size_t cols = least(p->end - at.j, RN_PANEL);
         expand(p, &at, block);
         for (size_t r = 0; r < p->rows; r += TILE_ROWS)
-            tile_packed(true, p->rows - r < TILE_ROWS ? p->rows - r : TILE_ROWS, cols,
-                        depth, space + r * depth, block, beta, p->y + r * p->ldy + at.j,
-                        p->ldy);
+            tile_packed(true, least(p->rows - r, TILE_ROWS), cols, depth,
+                        space + r * depth, block, beta, p->y + r * p->ldy + at.j, p->ldy);
     }
 }
 

@@ -8,6 +8,7 @@
 #ifndef RN_CPU_LINEAR_Q_SIMD_H
 #define RN_CPU_LINEAR_Q_SIMD_H
 
+#include "cpu/sizes.h"
 #include "cpu/variants.h"
 #include "kernels/exec.h"
 
@@ -297,8 +298,7 @@ INLINE void multiply_block(const rn_weight_type type, const int rows, const int 
 /* How many of the columns of vector v of a tile are to be computed. */
 INLINE size_t width(const product *p, place at, int v)
 {
-    const size_t column = at.j + (size_t)v * VW;
-    return column >= p->end ? 0 : p->end - column < VW ? p->end - column : VW;
+    return vector_part(p->end - at.j, (size_t)v);
 }
 
 /* Rows r .. of y, `rows` of them and of `panels` panels (constants), for the blocks of a

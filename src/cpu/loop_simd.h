@@ -3,6 +3,7 @@
 #ifndef RN_CPU_LOOP_SIMD_H
 #define RN_CPU_LOOP_SIMD_H
 
+#include "cpu/sizes.h"
 #include "cpu/unroll.h"
 #include "cpu/variants.h"
 #include "kernels/exec.h"
@@ -44,21 +45,9 @@ static inline vf vf_valid(vf v, size_t left)
     return left >= VW ? v : vf_blend_n(left, v, vf_zero());
 }
 
-static inline size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 static inline size_t blocks_of(size_t n, size_t block)
 {
     return (n + block - 1) / block;
-}
-
-/* Floats in vector j of a slab of `width` columns: 0..VW. */
-static inline size_t slab_part(size_t width, int j)
-{
-    size_t from = (size_t)j * VW;
-    return width <= from ? 0 : smaller(width - from, VW);
 }
 
 /* to[0..width) += the sums of a slab. */
@@ -66,7 +55,7 @@ static inline void slab_add(float *to, size_t width, const vf sum[SLAB_VECS])
 {
     RN_UNROLL for (int j = 0; j < SLAB_VECS; j++)
     {
-        size_t n = slab_part(width, j);
+        size_t n = vector_part(width, (size_t)j);
         float *at = to + j * VW;
         if (n) vf_put(at, n, vf_add(vf_get(at, n), sum[j]));
     }

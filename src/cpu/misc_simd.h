@@ -31,7 +31,7 @@ static inline void bias_slab(float *db, const float *dy, size_t ld, size_t rows,
     for (size_t r = 0; r < rows; r++) {
         RN_UNROLL for (int j = 0; j < SLAB_VECS; j++)
         {
-            size_t n = slab_part(width, j);
+            size_t n = vector_part(width, (size_t)j);
             sum[j] = vf_add(sum[j], vf_get(dy + r * ld + j * VW, n));
         }
     }
@@ -44,7 +44,7 @@ void RN_VARIANT(bias_bwd)(rn_exec *x, float *db, const float *dy, size_t ld, siz
 #pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, rows *dim))
     for (size_t c = 0; c < dim; c += SLAB) {
         for (size_t r = 0; r < rows; r += ROW_BLOCK) {
-            size_t count = smaller(rows - r, ROW_BLOCK);
+            size_t count = least(rows - r, ROW_BLOCK);
             if (dim - c >= SLAB) bias_slab(db + c, dy + r * ld + c, ld, count, SLAB);
             else bias_slab(db + c, dy + r * ld + c, ld, count, dim - c);
         }
@@ -82,7 +82,7 @@ void RN_VARIANT(axpby)(rn_exec *x, float *y, float a, const float *in, float b, 
     }
 #pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, n))
     for (size_t at = 0; at < n; at += BLOCK)
-        axpby_block(y + at, a, in + at, b, smaller(n - at, BLOCK));
+        axpby_block(y + at, a, in + at, b, least(n - at, BLOCK));
 }
 
 static inline double square_sum(const float *in, size_t n)
@@ -108,7 +108,7 @@ void RN_VARIANT(sumsq)(rn_exec *x, double *sum, const float *in, size_t n)
     const size_t parts = n ? blocks_of(n, length) : 0;
 #pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, n))
     for (size_t i = 0; i < parts; i++)
-        part[i] = square_sum(in + i * length, smaller(n - i * length, length));
+        part[i] = square_sum(in + i * length, least(n - i * length, length));
     double total = 0.0;
     for (size_t i = 0; i < parts; i++) total += part[i];
     *sum += total;
@@ -155,7 +155,7 @@ void RN_VARIANT(dropout)(rn_exec *x, float *y, const float *in, size_t n, float 
 {
 #pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, 4 * n))
     for (size_t at = 0; at < n; at += BLOCK)
-        dropout_block(y + at, in + at, smaller(n - at, BLOCK), p, seed, counter, at);
+        dropout_block(y + at, in + at, least(n - at, BLOCK), p, seed, counter, at);
 }
 
 /* The constants of a step, in vectors. */
@@ -199,7 +199,7 @@ void RN_VARIANT(adamw)(rn_exec *x, const rn_adamw *h, float *p, const float *g, 
 {
 #pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, 4 * n))
     for (size_t at = 0; at < n; at += BLOCK)
-        adamw_block(h, p + at, g + at, m + at, v + at, smaller(n - at, BLOCK));
+        adamw_block(h, p + at, g + at, m + at, v + at, least(n - at, BLOCK));
 }
 
 #endif

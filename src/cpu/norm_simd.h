@@ -140,7 +140,7 @@ static inline void norm_slab(float *dw, float *db, const float *dy, const float 
         moments m = {stats[2 * r], stats[2 * r + 1]};
         RN_UNROLL for (int j = 0; j < SLAB_VECS; j++)
         {
-            size_t n = slab_part(width, j);
+            size_t n = vector_part(width, (size_t)j);
             vf d = vf_get(g + j * VW, n);
             sum_b[j] = vf_add(sum_b[j], d);
             sum_w[j] = vf_fma(d, normalise(vf_get(v + j * VW, n), m), sum_w[j]);
@@ -158,7 +158,7 @@ static void norm_weight_gradient(rn_exec *x, float *dw, float *db, const float *
     for (size_t c = 0; c < dim; c += SLAB) {
         float *w = dw ? dw + c : NULL, *b = db ? db + c : NULL;
         for (size_t r = 0; r < rows; r += ROW_BLOCK) {
-            size_t to = smaller(r + ROW_BLOCK, rows);
+            size_t to = least(r + ROW_BLOCK, rows);
             if (dim - c >= SLAB) norm_slab(w, b, dy + c, in + c, stats, r, to, dim, SLAB);
             else norm_slab(w, b, dy + c, in + c, stats, r, to, dim, dim - c);
         }
@@ -171,7 +171,7 @@ void RN_VARIANT(norm_bwd)(rn_exec *x, float *din, float *dw, float *db, const fl
 {
     const size_t step = rows_in_cache(dim);
     for (size_t from = 0; from < rows; from += step) {
-        const size_t count = smaller(rows - from, step), at = from * dim;
+        const size_t count = least(rows - from, step), at = from * dim;
 #pragma omp parallel for schedule(static) num_threads(rn_exec_parallel(x, count *dim))
         for (size_t r = 0; r < count; r++) {
             const float *s = stats + 2 * (from + r);
@@ -277,7 +277,7 @@ static inline void head_slab_sum(const rn_headnorm *d, float *dw, const float *d
             moments m = {stats[2 * rh], stats[2 * rh + 1]};
             RN_UNROLL for (int j = 0; j < SLAB_VECS; j++)
             {
-                size_t n = slab_part(width, j);
+                size_t n = vector_part(width, (size_t)j);
                 vf u = vf_get(dy + at + j * VW, n);
                 if (gate) u = vf_mul(u, vf_swish(vf_get(gate + j * VW, n)));
                 sum[j] = vf_fma(u, normalise(vf_get(o + at + j * VW, n), m), sum[j]);
@@ -299,10 +299,10 @@ static void head_weight_gradient(rn_exec *x, const rn_headnorm *d, float *dw,
         head_slab s = {.first_head = set,
                        .heads = d->heads / sets,
                        .column = column,
-                       .width = smaller(d->dv - column, SLAB)};
+                       .width = least(d->dv - column, SLAB)};
         float *to = dw + set * d->w_head + column;
         for (size_t r = 0; r < d->rows; r += ROW_BLOCK) {
-            size_t end = smaller(r + ROW_BLOCK, d->rows);
+            size_t end = least(r + ROW_BLOCK, d->rows);
             if (s.width == SLAB) head_slab_sum(d, to, dy, o, g, stats, &s, r, end, SLAB);
             else head_slab_sum(d, to, dy, o, g, stats, &s, r, end, s.width);
         }
@@ -332,7 +332,7 @@ void RN_VARIANT(headnorm_bwd)(rn_exec *x, const rn_headnorm *d, float *d_o, floa
     const size_t width = d->heads * d->dv, step = rows_in_cache(width);
     for (size_t from = 0; from < d->rows; from += step) {
         rn_headnorm part = *d;
-        part.rows = smaller(d->rows - from, step);
+        part.rows = least(d->rows - from, step);
         const size_t at = from * width;
         const float *s = stats + 2 * from * d->heads,
                     *gate = g ? g + from * d->ldg : NULL;

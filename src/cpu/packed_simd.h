@@ -7,6 +7,7 @@
 #ifndef RN_CPU_PACKED_SIMD_H
 #define RN_CPU_PACKED_SIMD_H
 
+#include "cpu/sizes.h"
 #include "cpu/unroll.h"
 
 #include <stdbool.h>
@@ -49,13 +50,6 @@ static inline void tile_pack_columns(size_t depth, size_t rows, const float *fro
     }
 }
 
-/* Floats of vector j of so many columns. */
-static inline size_t tile_width(size_t cols, size_t j)
-{
-    const size_t left = cols <= j * VW ? 0 : cols - j * VW;
-    return left < VW ? left : VW;
-}
-
 /* The first n floats of beta c. */
 static inline __attribute__((always_inline)) vf tile_old(float beta, const float *c,
                                                          size_t n)
@@ -82,7 +76,7 @@ tile_packed_rows(const int tall, const bool chain, size_t rows, size_t cols, siz
 {
     vf acc[TILE_ROWS][TILE_VECS];
     size_t n[TILE_VECS];
-    RN_UNROLL for (size_t j = 0; j < TILE_VECS; j++) n[j] = tile_width(cols, j);
+    RN_UNROLL for (size_t j = 0; j < TILE_VECS; j++) n[j] = vector_part(cols, j);
     RN_UNROLL for (size_t i = 0; i < (size_t)tall; i++)
     {
         float *to = c + (i < rows ? i : 0) * ldc;

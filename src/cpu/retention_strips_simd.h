@@ -14,29 +14,24 @@
 
 enum { STRIP = TILE_VECS * VW };
 
-static inline size_t at_most(size_t n, size_t most)
-{
-    return n < most ? n : most;
-}
-
 /* Floats of a matrix in strips. */
 static inline size_t strip_floats(size_t rows, size_t cols)
 {
-    return (cols + STRIP - 1) / STRIP * STRIP * rows;
+    return round_up(cols, STRIP) * rows;
 }
 
 static void begin_sweep(const sweep *s, sweep_work *w)
 {
     w->values_at = SIZE_MAX;
     for (size_t c = 0; c < s->dv && s->has_state; c += STRIP)
-        tile_copy(s->dk, at_most(s->dv - c, STRIP), s->r + c, s->r_row,
+        tile_copy(s->dk, least(s->dv - c, STRIP), s->r + c, s->r_row,
                   w->state + c * s->dk, STRIP);
 }
 
 static void end_sweep(const sweep *s, sweep_work *w)
 {
     for (size_t c = 0; c < s->dv && s->keep_state; c += STRIP)
-        tile_copy(s->dk, at_most(s->dv - c, STRIP), w->state + c * s->dk, STRIP, s->r + c,
+        tile_copy(s->dk, least(s->dv - c, STRIP), w->state + c * s->dk, STRIP, s->r + c,
                   s->r_row);
 }
 
@@ -51,7 +46,7 @@ static void take_values(const sweep *s, sweep_work *w, size_t at, size_t n)
     if (w->values_at == at) return;
     w->values_at = at;
     for (size_t c = 0; c < s->dv; c += STRIP)
-        tile_copy(n, at_most(s->dv - c, STRIP), s->v + at * s->v_row + c, s->v_row,
+        tile_copy(n, least(s->dv - c, STRIP), s->v + at * s->v_row + c, s->v_row,
                   w->values + c * TILE, STRIP);
 }
 
@@ -68,9 +63,9 @@ static void queries_by_strip(const sweep *s, const sweep_work *w, size_t i, size
 static void multiply_state(const sweep *s, sweep_work *w, size_t at, size_t n)
 {
     for (size_t c = 0; c < s->dv; c += STRIP) {
-        const size_t cols = at_most(s->dv - c, STRIP);
+        const size_t cols = least(s->dv - c, STRIP);
         for (size_t i = 0; i < n; i += TILE_ROWS) {
-            const size_t rows = at_most(n - i, TILE_ROWS);
+            const size_t rows = least(n - i, TILE_ROWS);
             if (c == 0) prefetch_next(s, at + i, rows, s->k, s->k_row, s->dk);
             if (c == 0) prefetch_next(s, at + i, rows, s->v, s->v_row, s->dv);
             queries_by_strip(
@@ -87,11 +82,11 @@ static void multiply_keys(const sweep *s, sweep_work *w, size_t at, size_t n,
 {
     (void)at; /* the queries are packed */
     for (size_t j = 0; j < keys; j += STRIP) {
-        const size_t cols = at_most(keys - j, STRIP);
+        const size_t cols = least(keys - j, STRIP);
         tile_transpose(cols, s->dk, s->k + (key_at + j) * s->k_row, s->k_row, w->strip,
                        STRIP);
         for (size_t i = 0; i < n; i += TILE_ROWS)
-            queries_by_strip(s, w, i, at_most(n - i, TILE_ROWS), cols, w->strip,
+            queries_by_strip(s, w, i, least(n - i, TILE_ROWS), cols, w->strip,
                              w->scores + i * TILE + j, TILE,
                              (tile_out){.row_scale = w->scale + i});
     }
@@ -115,10 +110,10 @@ static void scores_by_values(const sweep *s, sweep_work *w, size_t at, size_t n,
     const tile_out out = {.beta = first ? 0.0f : 1.0f};
     take_values(s, w, key_at, keys);
     for (size_t c = 0; c < s->dv; c += STRIP) {
-        const size_t cols = at_most(s->dv - c, STRIP);
+        const size_t cols = least(s->dv - c, STRIP);
         const float *strip = w->values + c * TILE;
         for (size_t i = 0; i < n; i += TILE_ROWS) {
-            const size_t rows = at_most(n - i, TILE_ROWS);
+            const size_t rows = least(n - i, TILE_ROWS);
             const seen_keys k = seen(s, half, i, rows, keys);
             tile_product(rows, cols, k.to - k.from, w->scores + i * TILE + k.from, TILE,
                          1, strip + k.from * STRIP, STRIP, s->o + (at + i) * s->o_row + c,
@@ -139,11 +134,11 @@ static void multiply_triangle(const sweep *s, sweep_work *w, const tile_decay *t
                               size_t at, size_t n, bool first)
 {
     for (size_t j = 0; j < n; j += STRIP) {
-        const size_t cols = at_most(n - j, STRIP);
+        const size_t cols = least(n - j, STRIP);
         tile_transpose(cols, s->dk, s->k + (at + j) * s->k_row, s->k_row, w->strip,
                        STRIP);
         for (size_t i = 0; i < n; i += TILE_ROWS) {
-            const size_t rows = at_most(n - i, TILE_ROWS);
+            const size_t rows = least(n - i, TILE_ROWS);
             const seen_keys k = seen(s, true, i, rows, n);
             if (j == 0) prefetch_next(s, at + i, rows, s->q, s->q_row, s->dk);
             if (j == 0) prefetch_next(s, at + i, rows, s->o, s->o_row, s->dv);
@@ -162,15 +157,15 @@ static void add_outer(const sweep *s, sweep_work *w, size_t at, size_t n, tile_o
     tile_pack_columns(n, s->dk, s->k + at * s->k_row, s->k_row, w->scale, w->keys);
     take_values(s, w, at, n);
     for (size_t c = 0; c < s->dv; c += STRIP) {
-        const size_t cols = at_most(s->dv - c, STRIP);
+        const size_t cols = least(s->dv - c, STRIP);
         float *state = w->state + c * s->dk;
         for (size_t a = 0; a < s->dk; a += TILE_ROWS)
-            tile_product(at_most(s->dk - a, TILE_ROWS), cols, n, w->keys + a * n, 1,
+            tile_product(least(s->dk - a, TILE_ROWS), cols, n, w->keys + a * n, 1,
                          TILE_ROWS, w->values + c * TILE, STRIP, state + a * STRIP, STRIP,
                          keep);
     }
     for (size_t a = 0; a < s->dk && s->norm == RN_ROW_NORM_PAPER; a += TILE_ROWS)
-        tile_product(at_most(s->dk - a, TILE_ROWS), 1, n, w->keys + a * n, 1, TILE_ROWS,
+        tile_product(least(s->dk - a, TILE_ROWS), 1, n, w->keys + a * n, 1, TILE_ROWS,
                      w->ones, 1, s->z + a, 1, keep);
 }
 
