@@ -36,17 +36,26 @@ rn_status rn_carve_total(const rn_carver *c, const char *what, size_t *bytes,
     return RN_OK;
 }
 
+static size_t alignment_of(size_t bytes)
+{
+    return bytes >= HUGE_PAGE ? HUGE_PAGE : RN_ALIGN;
+}
+
+size_t rn_block_size(size_t bytes)
+{
+    const size_t align = alignment_of(bytes);
+    size_t end;
+    return rn_add_size(&end, bytes, align - 1) ? end & ~(align - 1) : 0;
+}
+
 rn_status rn_block_alloc(void **out, size_t bytes, const char *what, rn_error *err)
 {
     if (bytes == 0) {
         *out = NULL;
         return RN_OK;
     }
-    size_t align = bytes >= HUGE_PAGE ? HUGE_PAGE : RN_ALIGN;
-    size_t rounded;
-    if (!rn_add_size(&rounded, bytes, align - 1)) return rn_fail_memory(err, what, bytes);
-    rounded &= ~(align - 1);
-    void *block = aligned_alloc(align, rounded);
+    const size_t align = alignment_of(bytes), rounded = rn_block_size(bytes);
+    void *block = rounded ? aligned_alloc(align, rounded) : NULL;
     if (!block) return rn_fail_memory(err, what, bytes);
     if (align == HUGE_PAGE) madvise(block, rounded, MADV_HUGEPAGE); /* a hint: may fail */
     memset(block, 0, rounded);

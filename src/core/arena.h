@@ -54,6 +54,10 @@ rn_status rn_carve_total(const rn_carver *c, const char *what, size_t *bytes,
 rn_status rn_block_alloc(void **out, size_t bytes, const char *what, rn_error *err);
 void rn_block_free(void *block);
 
+/* What a block of `bytes` takes: up to the end of its last line or huge page. 0 when that
+   overflows. */
+size_t rn_block_size(size_t bytes);
+
 /* Gives the memory of a block of `bytes` behind its first `from` back to the system until
    it is written again, where there is much of it: contents become zeros or stay. */
 void rn_block_release(void *block, size_t from, size_t bytes);

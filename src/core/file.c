@@ -115,16 +115,27 @@ rn_status rn_make_folder(const char *path, rn_error *err)
     return st;
 }
 
-rn_status rn_sync_folder(const char *path, rn_error *err)
+rn_status rn_folder_open(int *fd, const char *path, rn_error *err)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return rn_fail_errno(err, "%s: cannot be opened", path);
+    *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *fd >= 0 ? RN_OK : rn_fail_errno(err, "%s: cannot be opened", path);
+}
+
+rn_status rn_folder_sync(int fd, const char *path, rn_error *err)
+{
     rn_status st = RN_OK;
     /* EINVAL: a file system whose folders cannot be synced has nothing to sync. */
     if (fsync(fd) && errno != EINVAL)
         st = rn_fail_errno(err, "%s: cannot be synced", path);
     close(fd);
     return st;
+}
+
+rn_status rn_sync_folder(const char *path, rn_error *err)
+{
+    int fd;
+    rn_status st = rn_folder_open(&fd, path, err);
+    return st ? st : rn_folder_sync(fd, path, err);
 }
 
 static rn_status sync_parent(const char *path, rn_error *err)

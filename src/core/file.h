@@ -33,8 +33,11 @@ rn_status rn_writer_put(rn_writer *w, const void *bytes, size_t count, rn_error 
 /* Replaces bytes that were put before: a count in a header. */
 rn_status rn_writer_patch(rn_writer *w, size_t at, const void *bytes, size_t count,
                           rn_error *err);
-rn_status rn_writer_commit(rn_writer *w, rn_error *err); /* frees w, success or not */
-void rn_writer_abandon(rn_writer *w);                    /* NULL is allowed; frees w */
+/* Frees w, success or not. After a failure PATH has what it had, unless the message is
+   that its folder cannot be synced: then it has the new bytes, and a loss of power may
+   bring the old ones back. */
+rn_status rn_writer_commit(rn_writer *w, rn_error *err);
+void rn_writer_abandon(rn_writer *w); /* NULL is allowed; frees w */
 
 /* Open, put, commit in one call. */
 rn_status rn_write_file(const char *path, const void *bytes, size_t count, rn_error *err);
@@ -48,8 +51,11 @@ bool rn_path_is_folder(const char *path);
 /* Creates a folder and its missing parents; an existing folder is fine. */
 rn_status rn_make_folder(const char *path, rn_error *err);
 
-/* fsync of a folder, which makes the renames in it durable. */
+/* fsync of a folder, which makes the renames in it durable. To know before a rename that
+   it can be synced after it: open, rename, sync, which closes the handle. */
 rn_status rn_sync_folder(const char *path, rn_error *err);
+rn_status rn_folder_open(int *fd, const char *path, rn_error *err);
+rn_status rn_folder_sync(int fd, const char *path, rn_error *err);
 
 /* Moves the finished folder `from` to `to` (same file system) and syncs the parent. An
    existing `to` changes places with `from` in one step and is removed last; a file system

@@ -133,19 +133,25 @@ static rn_status finish(rn_writer *w, rn_error *err)
     return RN_OK;
 }
 
-/* fsync of the folder that holds the file, which makes its new name durable. */
-static rn_status sync_holder(rn_writer *w, rn_error *err)
+/* The folder that holds the file: its fsync makes the new name durable. Opened before the
+   rename, so that nothing is replaced where that is not allowed. */
+static rn_status open_holder(const rn_writer *w, int *folder, rn_error *err)
 {
     char *slash = strrchr(w->path, '/');
-    if (!slash) return rn_sync_folder(".", err);
-    slash[slash == w->path ? 1 : 0] = '\0';
-    return rn_sync_folder(w->path, err);
+    if (!slash) return rn_folder_open(folder, ".", err);
+    char *end = slash == w->path ? slash + 1 : slash, kept = *end;
+    *end = '\0';
+    rn_status st = rn_folder_open(folder, w->path, err);
+    *end = kept;
+    return st;
 }
 
 rn_status rn_writer_commit(rn_writer *w, rn_error *err)
 {
-    rn_status st = finish(w, err);
-    if (!st) st = sync_holder(w, err);
+    int folder;
+    rn_status st = open_holder(w, &folder, err);
+    if (!st && (st = finish(w, err)) != RN_OK) close(folder);
+    else if (!st) st = rn_folder_sync(folder, w->path, err);
     rn_writer_abandon(w);
     return st;
 }
