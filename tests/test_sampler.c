@@ -251,6 +251,9 @@ static void refuses_numbers_out_of_range(void **state)
     check_refused(&(rn_sampling){.repeat_penalty = NAN}, "repeat_penalty");
     check_refused(&(rn_sampling){.repeat_penalty = -1}, "repeat_penalty");
     check_refused(&(rn_sampling){.repeat_penalty = 1e-3f}, "repeat_penalty");
+    rn_error err = {0};
+    assert_int_equal(rn_sampling_check(&(rn_sampling){.repeat_penalty = 0.01f}, &err),
+                     RN_OK);
 }
 
 static void refuses_logits_that_are_no_numbers(void **state)

@@ -26,7 +26,7 @@ rn_status rn_sampling_check(const rn_sampling *how, rn_error *err)
     if (!st) st = check_range("top_p", how->top_p, 0, 1, err);
     if (!st) st = check_range("min_p", how->min_p, 0, 1, err);
     if (!st && how->repeat_penalty != 0)
-        st = check_range("repeat_penalty", how->repeat_penalty, 0.01, 100, err);
+        st = check_range("repeat_penalty", how->repeat_penalty, 0.01f, 100, err);
     return st;
 }
 
