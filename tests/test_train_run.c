@@ -442,6 +442,31 @@ static void constant_rate_goes_on(void **state)
     remove_folder(folder);
 }
 
+/* Reading a checkpoint gives a model other weights than those that it was known by. */
+static void reading_forgets_the_hash(void **state)
+{
+    (void)state;
+    char *folder = new_folder(), step[128];
+    job j = new_job(folder, "a");
+    must_run(&j);
+    latest_of(folder, "a", step, sizeof step);
+    char *checkpoint = path_in(folder, step);
+    rn_exec *x = open_exec(1);
+    rn_model *m = tiny_model(x, 9, j.dropout);
+    rn_trainer *t;
+    uint64_t before, after;
+    OK(rn_trainer_create(&t, m, &j.o.train, &err_));
+    OK(rn_model_hash(m, &before, &err_));
+    OK(rn_trainer_read(t, checkpoint, &err_));
+    OK(rn_model_hash(m, &after, &err_));
+    assert_true(before != after);
+    rn_trainer_free(t);
+    rn_model_free(m);
+    rn_exec_close(x);
+    free(checkpoint);
+    remove_folder(folder);
+}
+
 /* A disk that is full while a checkpoint is written: an error, the one before still
  * whole. */
 static void full_disk_keeps_the_checkpoint(void **state)
@@ -555,6 +580,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(damage_is_refused),
         cmocka_unit_test(other_runs_are_refused),
         cmocka_unit_test(constant_rate_goes_on),
+        cmocka_unit_test(reading_forgets_the_hash),
         cmocka_unit_test(full_disk_keeps_the_checkpoint),
         cmocka_unit_test(foreign_model_is_kept),
         cmocka_unit_test(one_run_at_a_time),

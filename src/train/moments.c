@@ -130,6 +130,7 @@ rn_status rn_trainer_read(rn_trainer *t, const char *folder, rn_error *err)
         {moments, moments_path, 'm', t->moment1},
         {moments, moments_path, 'v', t->moment2},
     };
+    t->model->hashed = false;
     st = read_all(t, sources, 3, err);
 done:
     rn_safetensors_close(weights);
