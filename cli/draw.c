@@ -7,6 +7,10 @@
 #include "output.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+/* Tokens held back from which on the session before them is brought forward. */
+#define HELD_MANY ((size_t)64)
 
 /* What one run of cli_draw_tokens works with. */
 typedef struct drawing {
@@ -15,10 +19,11 @@ typedef struct drawing {
     rn_stream *stream;
     int32_t end; /* the token that ends a text; -1: none */
     bool ended;
-    uint64_t given;     /* bytes of text put into the stream */
+    uint64_t given; /* bytes of text put into the stream, and of those that go there */
+    uint64_t drawn; /* once the detokenizer has them whole */
     rn_session *before; /* the session before the tokens held back, or NULL */
-    uint64_t before_given;
-    int32_t *ids; /* [held] the tokens held back, and `given` after each */
+    uint64_t before_drawn;
+    int32_t *ids; /* [held] the tokens held back, and `drawn` after each */
     uint64_t *ends;
     size_t held, room;
 } drawing;
@@ -46,6 +51,7 @@ static int set_up(drawing *w, rn_error *err)
     rn_status st = rn_stream_create(&w->stream, d->stops, d->stop_count, err);
     if (!st) st = rn_detokenizer_create(&w->detokenizer, d->tokenizer, true, err);
     if (!st) st = look_back(w, err);
+    if (!st) w->drawn = rn_detokenizer_held(w->detokenizer);
     return cli_code(st);
 }
 
@@ -66,6 +72,7 @@ static int show(drawing *w, const char *text, size_t length, rn_error *err)
 static int put_text(drawing *w, const char *text, size_t length, rn_error *err)
 {
     w->given += length;
+    w->drawn = w->given + rn_detokenizer_held(w->detokenizer);
     rn_status st =
         rn_stream_put(w->stream, text, length, &text, &length, &w->d->stopped, err);
     return st ? cli_code(st) : show(w, text, length, err);
@@ -99,25 +106,51 @@ static int make_room(drawing *w, rn_error *err)
     return CLI_DONE;
 }
 
-/* Before the session steps by `id`, whose text went from `given` on: a way back, unless
+/* Steps the session kept by those of the tokens held back whose text is shown by now. */
+static int bring_forward(drawing *w, rn_error *err)
+{
+    const uint64_t taken = rn_stream_taken(w->stream);
+    size_t count = 0;
+    for (size_t i = 0; i < w->held; i++) {
+        if (w->ends[i] <= w->before_drawn || w->ends[i] > taken) continue;
+        w->before_drawn = w->ends[i];
+        count = i + 1;
+    }
+    rn_status st = RN_OK;
+    for (size_t i = 0; i < count && !st; i++)
+        st = rn_session_step(w->before, w->ids[i], err);
+    if (st) return cli_code(st);
+    w->held -= count;
+    memmove(w->ids, w->ids + count, w->held * sizeof *w->ids);
+    memmove(w->ends, w->ends + count, w->held * sizeof *w->ends);
+    return CLI_DONE;
+}
+
+static void forget(drawing *w)
+{
+    rn_session_free(w->before);
+    w->before = NULL;
+    w->held = 0;
+}
+
+/* Before the session steps by `id`, whose text went from `drawn` on: a way back, unless
    all of it is shown. */
-static int remember(drawing *w, int32_t id, uint64_t given, rn_error *err)
+static int remember(drawing *w, int32_t id, uint64_t drawn, rn_error *err)
 {
     if (!w->d->keep || !w->d->stop_count || !w->stream) return CLI_DONE;
-    if (w->given > given && rn_stream_taken(w->stream) == w->given) {
-        rn_session_free(w->before);
-        w->before = NULL;
-        w->held = 0;
+    if (w->drawn > drawn && rn_stream_taken(w->stream) == w->drawn) {
+        forget(w);
         return CLI_DONE;
     }
-    int code = make_room(w, err);
+    int code = w->held < HELD_MANY ? CLI_DONE : bring_forward(w, err);
+    if (!code) code = make_room(w, err);
     if (!code && !w->before) {
-        w->before_given = given;
+        w->before_drawn = drawn;
         code = cli_code(rn_session_copy(&w->before, w->d->session, err));
     }
     if (code) return code;
     w->ids[w->held] = id;
-    w->ends[w->held++] = w->given;
+    w->ends[w->held++] = w->drawn;
     return CLI_DONE;
 }
 
@@ -125,12 +158,12 @@ static int draw_token(drawing *w, uint64_t limit, rn_error *err)
 {
     int32_t id;
     cli_draw *d = w->d;
-    const uint64_t given = w->given;
+    const uint64_t drawn = w->drawn;
     rn_status st = rn_session_sample(d->session, &d->how, &id, err);
     if (st) return cli_code(st);
     int code = put_token(w, id, err);
     if (code || d->stopped || w->ended || (!d->keep && d->tokens >= limit)) return code;
-    code = remember(w, id, given, err);
+    code = remember(w, id, drawn, err);
     return code ? code : cli_code(rn_session_step(d->session, id, err));
 }
 
@@ -147,25 +180,16 @@ static int end_text(drawing *w, rn_error *err)
     return st ? cli_code(st) : show(w, text, length, err);
 }
 
-/* Back to the end of the shown text: the tokens of it that were held back are stepped
+/* Back to the end of the shown text. The tokens of it that were held back are stepped
    again, which gives the same bits. */
 static int go_back(drawing *w, rn_error *err)
 {
-    const uint64_t taken = rn_stream_taken(w->stream);
-    uint64_t reached = w->before_given;
-    size_t count = 0;
-    for (size_t i = 0; i < w->held; i++) {
-        if (w->ends[i] <= reached || w->ends[i] > taken) continue;
-        reached = w->ends[i];
-        count = i + 1;
-    }
+    int code = bring_forward(w, err);
+    if (code) return code;
     rn_session_free(w->d->session);
     w->d->session = w->before;
     w->before = NULL;
-    rn_status st = RN_OK;
-    for (size_t i = 0; i < count && !st; i++)
-        st = rn_session_step(w->d->session, w->ids[i], err);
-    return cli_code(st);
+    return CLI_DONE;
 }
 
 int cli_draw_tokens(cli_draw *d, uint64_t limit, rn_error *err)

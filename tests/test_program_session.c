@@ -139,6 +139,72 @@ static void stops_are_left_out(void **state)
     json_decref(whole);
 }
 
+/* With all letters held back until the next one comes, and a stop far behind: the session
+   kept for going back is brought forward on the way. */
+static void stops_far_behind_are_left_out(void **state)
+{
+    (void)state;
+    enum { FAR = 300, STOP = 12 };
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz. \n";
+    json_t *whole = GENERATE_AS(CALM, "-p", prompt, "-n", "400");
+    const char *text = json_string_value(json_object_get(whole, "text"));
+    const char *file = session("far");
+    char stop[STOP + 1], decoys[sizeof letters][3];
+    snprintf(stop, sizeof stop, "%.*s", STOP, text + FAR);
+    const char *argv[32 + 2 * sizeof letters] = {
+        "retnet", "generate", in_scratch("model"), MODEL, "--json", CALM, "-p", prompt,
+        "-n",     "400",      "--session",         file,  "--stop", stop};
+    size_t argc = 0;
+    while (argv[argc]) argc++;
+    for (size_t i = 0; letters[i]; i++) {
+        snprintf(decoys[i], sizeof decoys[i], "%c\x01", letters[i]);
+        argv[argc++] = "--stop";
+        argv[argc++] = decoys[i];
+    }
+    child c = child_run(argv, NULL, CHILD_FILE);
+    json_t *part = done_json(&c);
+    const char *before = json_string_value(json_object_get(part, "text"));
+    const size_t shown = strlen(before);
+    assert_in_range(shown, 100, FAR);
+    assert_memory_equal(text, before, shown);
+    size_t tokens = 0; /* a byte of no character is shown as one */
+    for (size_t i = 0; i < shown; i++) tokens += (before[i] & 0xC0) != 0x80;
+    assert_true(number(part, "position") == (double)(PROMPT + tokens));
+    json_t *rest = GENERATE_AS(CALM, "-n", "20", "--session", file);
+    const char *after = json_string_value(json_object_get(rest, "text"));
+    assert_memory_equal(text + shown, after, 20);
+    json_decref(rest);
+    json_decref(part);
+    json_decref(whole);
+}
+
+/* A token whose first half is shown and whose second begins a character of the stop is
+   not in the session: the text goes on with the whole of it. */
+static void stops_inside_a_token_are_left_out(void **state)
+{
+    (void)state;
+    char text[4001] = "";
+    while (strlen(text) < 3980) strcat(text, "ab \xF0\x9F\x99\x82 cd \xF0\x9F\x9A\x80 ");
+    const char *in = put_text("smiles", text), *file = session("smile");
+    const char *tokenizer = in_scratch("smiles.json"), *model = in_scratch("smiling");
+    child c = RUN("tokenizer", "train", tokenizer, in, "--vocab", "260", "-q");
+    assert_int_equal(c.code, 0);
+    child_free(&c);
+    c = RUN("train", "--data", in, "--tokenizer", tokenizer, "--out", model, TINY,
+            TINY_STEPS, "--steps", "150", "-q");
+    assert_int_equal(c.code, 0);
+    child_free(&c);
+    c = RUN("generate", model, MODEL, "--greedy", "-p", "ab", "-n", "30", "--session",
+            file, "--stop", "\xF0\x9F\x99\x82");
+    check_done(&c);
+    assert_string_equal(c.out, " ");
+    child_free(&c);
+    c = RUN("generate", model, MODEL, "--greedy", "-n", "12", "--session", file);
+    check_done(&c);
+    assert_memory_equal(c.out, " \xF0\x9F\x99\x82 cd", 8);
+    child_free(&c);
+}
+
 /* Starts a call that would not end, and waits until it has written something. */
 static pid_t start_endless(const char *file)
 {
@@ -317,6 +383,8 @@ int main(void)
         cmocka_unit_test(parts_give_the_whole),
         cmocka_unit_test(prompts_are_appended),
         cmocka_unit_test(stops_are_left_out),
+        cmocka_unit_test(stops_far_behind_are_left_out),
+        cmocka_unit_test(stops_inside_a_token_are_left_out),
         cmocka_unit_test(interrupts_save),
         cmocka_unit_test(interrupted_prompts_are_not_saved),
         cmocka_unit_test(a_killed_call_leaves_the_file),

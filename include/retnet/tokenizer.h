@@ -105,6 +105,9 @@ void rn_detokenizer_keep_bytes(rn_detokenizer *d);
 rn_status rn_detokenizer_put(rn_detokenizer *d, int32_t id, const char **text,
                              size_t *length, rn_error *err);
 
+/** Bytes that are held back. */
+size_t rn_detokenizer_held(const rn_detokenizer *d);
+
 /** What was held back. */
 rn_status rn_detokenizer_end(rn_detokenizer *d, const char **text, size_t *length,
                              rn_error *err);

@@ -219,6 +219,19 @@ rn_status rn_decoding_end(rn_decoding *d, rn_error *err)
     return st;
 }
 
+size_t rn_decoding_held(const rn_decoding *d)
+{
+    size_t held = 0;
+    for (size_t i = 0; i < d->decoder->count; i++) {
+        const rn_decode_step *step = &d->decoder->steps[i];
+        const rn_decode_state *s = &d->states[i];
+        if (step->kind == RN_DECODE_BYTES) held += s->part.used;
+        if (step->kind == RN_DECODE_FALLBACK) held += s->held.used;
+        if (step->kind == RN_DECODE_STRIP && step->fused) held += s->held.used;
+    }
+    return held;
+}
+
 void rn_decoding_free(rn_decoding *d)
 {
     for (size_t i = 0; i < RN_DECODES_MAX; i++) rn_bytes_free(&d->states[i].held);

@@ -61,6 +61,9 @@ typedef struct rn_decoding {
 rn_status rn_decoding_put(rn_decoding *d, const unsigned char *token, size_t length,
                           rn_error *err);
 rn_status rn_decoding_end(rn_decoding *d, rn_error *err);
+
+/* Bytes that wait for what comes after them. */
+size_t rn_decoding_held(const rn_decoding *d);
 void rn_decoding_free(rn_decoding *d);
 
 #endif

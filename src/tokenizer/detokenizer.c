@@ -95,6 +95,11 @@ rn_status rn_detokenizer_put(rn_detokenizer *d, int32_t id, const char **text,
     return st;
 }
 
+size_t rn_detokenizer_held(const rn_detokenizer *d)
+{
+    return rn_decoding_held(&d->decoding);
+}
+
 rn_status rn_detokenizer_end(rn_detokenizer *d, const char **text, size_t *length,
                              rn_error *err)
 {
