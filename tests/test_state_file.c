@@ -339,11 +339,12 @@ static void contents_are_checked(void **state)
     const size_t st = logits + 4 * VOCAB, tail = st + 4 * 2 * 4 * 16 * 64;
     refuse_u32(&b, recent + 4, VOCAB, "recent id 1 is 61");
     refuse_u32(&b, pending, UINT32_MAX, "pending id 0 is -1");
+    refuse_u32(&b, pending, 60, "pending id 0 is 60, which the recent id");
     for (size_t i = 0; i < 3; i++) {
         refuse(&b, logits + 8, &bad[i], 4, true, RN_EFORMAT, "number 2 of the logits");
         refuse(&b, tail - 4, &bad[i], 4, true, RN_EFORMAT, "of the state");
-        refuse(&b, tail, &bad[i], 4, true, RN_EFORMAT, "beside the state");
-        refuse(&b, b.size - 12, &bad[i], 4, true, RN_EFORMAT, "beside the state");
+        refuse(&b, tail, &bad[i], 4, true, RN_EFORMAT, "number 0 of the keys");
+        refuse(&b, b.size - 12, &bad[i], 4, true, RN_EFORMAT, "number 1599 of the keys");
     }
     for (size_t at = 0; at < b.size; at += at < HEADER ? 1 : 997) {
         char flipped = (char)(b.file[at] ^ 4);

@@ -87,9 +87,9 @@ rn_status rn_model_create(rn_model **out, rn_exec *x, const rn_model_source *sou
    Only the functions of this header that read may be called on it. */
 rn_status rn_model_describe(rn_model **out, const rn_model_source *source, rn_error *err);
 
-/** Changes keys of the config ("key=value") of a model without sessions and trainers,
-   such as dropout. RN_EINVAL for a key that would change a parameter's name or shape:
-   nothing is changed then. */
+/** Changes keys of the config ("key=value"), such as dropout, of a model that has no
+   trainer. RN_EINVAL for a key that would change a parameter's name or shape, and for a
+   model that has or had a session: nothing is changed then. */
 rn_status rn_model_set(rn_model *model, const char *const *settings, size_t count,
                        rn_error *err);
 

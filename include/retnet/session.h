@@ -51,18 +51,20 @@ rn_status rn_session_copy(rn_session **out, const rn_session *from, rn_error *er
 
 /**
  * Writes the session to a file, whole or not at all: what was there before stays when
- * anything fails. Layout: docs/state-file.md. The file belongs to the model, known by a
- * hash of its config and its weights as they are held, which the first save or load of a
- * model computes. Weights written later by hand are not noticed. RN_EINVAL for a session
- * with numbers that are not finite.
+ * anything fails, but for RN_EIO "cannot be synced": the new file is in its place then,
+ * and may not outlive a loss of power. Layout: docs/state-file.md. The file belongs to
+ * the model, known by a hash of its config and its weights as they are held, which the
+ * first save or load of a model computes. Weights written later by hand are not noticed.
+ * RN_EINVAL for a session with numbers that are not finite.
  */
 rn_status rn_session_save(const rn_session *s, const char *path, rn_error *err);
 
 /**
  * A session that continues one that was saved: with the same bits where the model's exec
- * has the same instruction sets. RN_ENOTFOUND; RN_EINVAL when the file belongs to another
- * model, naming both hashes; RN_EUNSUPPORTED for a version of the format that is not
- * known; RN_EFORMAT for a file that is damaged or contradicts itself.
+ * has the same instruction sets and the same choice of bf16 products. RN_ENOTFOUND;
+ * RN_EINVAL when the file belongs to another model, naming both hashes, when it is no
+ * regular file, or when the model is a description; RN_EUNSUPPORTED for a version of the
+ * format that is not known; RN_EFORMAT for a file that is damaged or contradicts itself.
  */
 rn_status rn_session_load(rn_session **out, rn_model *model, const char *path,
                           rn_error *err);
@@ -82,7 +84,8 @@ rn_status rn_session_step(rn_session *s, int32_t id, rn_error *err);
 
 /** The same for `count` different sessions of one model at once, ids[i] to sessions[i]:
    one pass over the weights for all of them, and the bits of each as if it were alone.
-   With an error nothing is appended to any. */
+   RN_ENOMEM: the first step of more sessions than ever before makes room for them. With
+   an error nothing is appended to any. */
 rn_status rn_sessions_step(rn_session *const *sessions, const int32_t *ids, size_t count,
                            rn_error *err);
 
@@ -90,8 +93,8 @@ rn_status rn_sessions_step(rn_session *const *sessions, const int32_t *ids, size
     changes; reads what is pending first. NULL at position 0. */
 const float *rn_session_logits(rn_session *s);
 
-/** Draws the next token from the logits; does not append it. RN_EINVAL at position 0 or
-   for a number out of range. */
+/** Draws the next token from the logits; does not append it. RN_EINVAL at position 0, for
+   a number out of range, and for logits that are NaN, infinite or all -inf. */
 rn_status rn_session_sample(rn_session *s, const rn_sampling *how, int32_t *id,
                             rn_error *err);
 
@@ -128,7 +131,8 @@ void rn_stream_free(rn_stream *stream);
 rn_status rn_stream_put(rn_stream *stream, const void *bytes, size_t count,
                         const char **text, size_t *length, bool *stopped, rn_error *err);
 
-/** The rest: what was held back, with U+FFFD for an unfinished character. */
+/** The rest: what was held back, with U+FFFD for an unfinished character; where that
+    completes a stop string, what is before it. */
 rn_status rn_stream_end(rn_stream *stream, const char **text, size_t *length,
                         rn_error *err);
 

@@ -45,7 +45,9 @@ rn_status rn_model_set(rn_model *model, const char *const *settings, size_t coun
                        rn_error *err)
 {
     if (model->reader || model->decoder)
-        return rn_fail(err, RN_EINVAL, "set: the model has sessions");
+        return rn_fail(err, RN_EINVAL,
+                       "set: the model has, or had, sessions, whose working memory is of "
+                       "the present config");
     rn_config next = model->config;
     for (size_t i = 0; i < count; i++) {
         rn_status st = apply(&next, model, settings[i], err);

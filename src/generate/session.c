@@ -2,8 +2,9 @@
  * Sessions: one block of memory with the retention state, the newest tokens beside it,
  * the last logits, the ids of an unfinished reading chunk and the sampler's scratch.
  * Reading goes chunkwise and is cut at absolute multiples of the reading chunk, and where
- * logits or a step are asked for. Nothing is allocated after creation. What a session
- * holds is read by one caller at a time.
+ * logits or a step are asked for. A session allocates nothing after its creation; its
+ * model makes room once for the largest number of sessions that step together. What a
+ * session holds is read by one caller at a time.
  */
 #include "generate/session.h"
 
@@ -37,7 +38,7 @@ static rn_status allocate(rn_session *s, rn_error *err)
     if (st) return st;
     st = rn_block_alloc(&s->block, bytes, "a session", err);
     if (st) return st;
-    s->block_bytes = bytes;
+    s->block_bytes = rn_block_size(bytes);
     place(s, &(rn_carver){.base = s->block});
     return RN_OK;
 }

@@ -203,8 +203,9 @@ static rn_status check_numbers(const rn_session *s, const char *path, rn_status 
         st = check_finite(s->logits, 0, s->model->config.vocab_size, path, "logits",
                           status, err);
     if (!st) st = check_state(s, path, status, space, err);
-    for (tail_walk w = {0}; !st && next_run(s, q->tail_count, &w);)
-        st = check_finite(q->tail + w.offset, 0, w.floats, path,
+    size_t before = 0;
+    for (tail_walk w = {0}; !st && next_run(s, q->tail_count, &w); before += w.floats)
+        st = check_finite(q->tail + w.offset, before, w.floats, path,
                           "keys and values beside the state", status, err);
     return st;
 }
@@ -396,6 +397,22 @@ static rn_status check_ids(const rn_session *s, const int32_t *ids, size_t count
     return RN_OK;
 }
 
+/* The newest of the pending ids are told twice. */
+static rn_status check_pending(const rn_session *s, const char *path, rn_error *err)
+{
+    const size_t count = s->pending_count;
+    for (size_t i = count > RN_SESSION_RECENT ? count - RN_SESSION_RECENT : 0; i < count;
+         i++) {
+        const int32_t recent = s->recent[(s->position - count + i) % RN_SESSION_RECENT];
+        if (s->pending[i] != recent)
+            return rn_fail(err, RN_EFORMAT,
+                           "%s: pending id %zu is %" PRId32
+                           ", which the recent id %" PRId32 " contradicts",
+                           path, i, s->pending[i], recent);
+    }
+    return RN_OK;
+}
+
 static rn_status check_contents(const rn_session *s, const char *path, rn_error *err)
 {
     rn_status st = check_ids(s, s->recent, recent_count(s), path, "recent", err);
@@ -407,7 +424,7 @@ static rn_status check_contents(const rn_session *s, const char *path, rn_error 
                          "%s: a state that is not empty, which position %" PRIu64
                          " with %zu ids pending contradicts",
                          path, s->position, s->pending_count);
-    return st;
+    return st ? st : check_pending(s, path, err);
 }
 
 static void take(rn_session *s, const rn_map *file, const header *h, const layout *l)
