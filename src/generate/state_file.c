@@ -182,27 +182,23 @@ static const float *layer_state(const rn_session *s, size_t layer, float *space)
     return space;
 }
 
-static rn_status check_state(const rn_session *s, const char *path, rn_status status,
-                             float *space, rn_error *err)
+static rn_status check_layer(const rn_session *s, size_t layer, const float *state,
+                             const char *path, rn_status status, rn_error *err)
 {
-    rn_status st = RN_OK;
-    for (size_t i = 0; i < s->model->config.layers && !st; i++)
-        st = check_finite(layer_state(s, i, space), i * layer_floats(s), layer_floats(s),
-                          path, "state", status, err);
-    return st;
+    const size_t floats = layer_floats(s);
+    return check_finite(state, layer * floats, floats, path, "state", status, err);
 }
 
-/* Everything in a session that counts: logits and state mean nothing before a token is
-   read. `status` is that of a failure; `space` as in layer_state. */
+/* Everything in a session that counts but its state. Logits mean nothing before a token
+   is read. `status` is that of a failure. */
 static rn_status check_numbers(const rn_session *s, const char *path, rn_status status,
-                               float *space, rn_error *err)
+                               rn_error *err)
 {
     const rn_sequence *q = &s->sequence;
     rn_status st = RN_OK;
     if (q->position)
         st = check_finite(s->logits, 0, s->model->config.vocab_size, path, "logits",
                           status, err);
-    if (!st) st = check_state(s, path, status, space, err);
     size_t before = 0;
     for (tail_walk w = {0}; !st && next_run(s, q->tail_count, &w); before += w.floats)
         st = check_finite(q->tail + w.offset, before, w.floats, path,
@@ -246,17 +242,21 @@ static rn_status put_logits(sink *to, const rn_session *s, rn_error *err)
     return st;
 }
 
-static rn_status put_state(sink *to, const rn_session *s, float *space, rn_error *err)
+/* Checks each layer as well: to bring it into its order twice would take longer. */
+static rn_status put_state(sink *to, const rn_session *s, const char *path, float *space,
+                           rn_error *err)
 {
-    const size_t bytes = layer_floats(s) * sizeof *space;
     rn_status st = RN_OK;
-    for (size_t i = 0; i < s->model->config.layers && !st; i++)
-        st = put(to, layer_state(s, i, space), bytes, err);
+    for (size_t i = 0; i < s->model->config.layers && !st; i++) {
+        const float *state = layer_state(s, i, space);
+        st = check_layer(s, i, state, path, RN_EINVAL, err);
+        if (!st) st = put(to, state, layer_floats(s) * sizeof *state, err);
+    }
     return st;
 }
 
-static rn_status put_session(sink *to, const rn_session *s, const header *h, float *space,
-                             rn_error *err)
+static rn_status put_session(sink *to, const rn_session *s, const header *h,
+                             const char *path, float *space, rn_error *err)
 {
     const rn_sequence *q = &s->sequence;
     unsigned char head[HEADER], checksum[CHECKSUM];
@@ -265,7 +265,7 @@ static rn_status put_session(sink *to, const rn_session *s, const header *h, flo
     if (!st) st = put_recent(to, s, err);
     if (!st) st = put(to, s->pending, s->pending_count * sizeof *s->pending, err);
     if (!st) st = put_logits(to, s, err);
-    if (!st) st = put_state(to, s, space, err);
+    if (!st) st = put_state(to, s, path, space, err);
     for (tail_walk w = {0}; !st && next_run(s, q->tail_count, &w);)
         st = put(to, q->tail + w.offset, w.floats * sizeof *q->tail, err);
     if (st) return st;
@@ -277,13 +277,13 @@ static rn_status save(const rn_session *s, const char *path, float *space, rn_er
 {
     header h;
     sink to;
-    rn_status st = check_numbers(s, path, RN_EINVAL, space, err);
+    rn_status st = check_numbers(s, path, RN_EINVAL, err);
     if (!st) st = header_of(s, &h, err);
     if (!st) st = rn_writer_open(&to.w, path, err);
     if (st) return st;
     const layout l = lay_out(s, s->sequence.tail_count, s->pending_count);
     rn_digester_begin(&to.digest, l.end - CHECKSUM);
-    st = put_session(&to, s, &h, space, err);
+    st = put_session(&to, s, &h, path, space, err);
     if (!st) return rn_writer_commit(to.w, err);
     rn_writer_abandon(to.w);
     return st;
@@ -417,7 +417,9 @@ static rn_status check_contents(const rn_session *s, const char *path, rn_error 
 {
     rn_status st = check_ids(s, s->recent, recent_count(s), path, "recent", err);
     if (!st) st = check_ids(s, s->pending, s->pending_count, path, "pending", err);
-    if (!st) st = check_numbers(s, path, RN_EFORMAT, NULL, err);
+    if (!st) st = check_numbers(s, path, RN_EFORMAT, err);
+    for (size_t i = 0; !st && i < s->model->config.layers; i++)
+        st = check_layer(s, i, layer_state(s, i, NULL), path, RN_EFORMAT, err);
     for (size_t i = 0; !st && !s->sequence.position && i < s->state_floats; i++)
         if (s->sequence.state[i] != 0)
             st = rn_fail(err, RN_EFORMAT,
