@@ -2,10 +2,10 @@
    any place and in every weight type; whatever contradicts the model or itself is
    refused; a save that fails leaves what was there. */
 #define _XOPEN_SOURCE 700
-#include "retnet/session.h"
 #include "retnet/train.h"
 
 #include "core/digest.h"
+#include "generate/session.h"
 #include "scratch.h"
 
 #include <dirent.h>
@@ -437,7 +437,18 @@ static void numbers_are_checked_before_saving(void **state)
 {
     (void)state;
     rn_model *m = make_model(exec, NULL, 11, RN_WEIGHT_F32);
-    rn_session *s = session_at(m, &places[0]);
+    rn_session *s = session_at(m, &places[1]);
+    float *number = &s->sequence.state[70], before = *number;
+    put_text("nan", "old");
+    *number = INFINITY;
+    FAILS(rn_session_save(s, in_scratch("nan"), err), RN_EINVAL,
+          "nan: number 70 of the state is infinite");
+    *number = before;
+    size_t size;
+    char *file = get_bytes(in_scratch("nan"), &size);
+    assert_string_equal(file, "old");
+    free(file);
+    assert_int_equal(unlink(in_scratch("nan")), 0);
     rn_model_tensor_at(m, 0).data[0] = NAN;
     WORKS(rn_session_feed(s, (const int32_t[]){0, 1}, 2, err));
     assert_non_null(rn_session_logits(s));
