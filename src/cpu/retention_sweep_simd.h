@@ -19,6 +19,7 @@
 #include "cpu/tile_simd.h"
 #include "kernels/retention.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
@@ -296,7 +297,10 @@ static float *sweep_work_place(sweep_work **w, void *scratch, size_t dk, size_t 
     (*w)->known_head = SIZE_MAX;
     (*w)->part_rows = 0;
     for (size_t i = 0; i < TILE; i++) (*w)->ones[i] = 1.0f;
-    return at_line((*w)->values + strip_floats(TILE, widest));
+    float *end = at_line((*w)->values + strip_floats(TILE, widest));
+    assert((char *)(end + 2 * dk * dv + dk) <=
+           (char *)scratch + rn_retention_scratch(dk, dv)); /* two states and a z behind */
+    return end;
 }
 
 /* Runs a sweep. `head` identifies decays and direction: factors of a full tile are
