@@ -73,7 +73,8 @@ rn_status rn_model_create_as(rn_model **out, rn_exec *x, const rn_model_source *
 
 /** A checkpoint looked at: opened and checked as rn_model_open does, but for the numbers
     of its tensors, which are not read. A description as rn_model_describe gives, at once
-    whatever its size. */
+    whatever its size; its types and sizes are those of rn_model_load with
+    RN_WEIGHT_STORED. */
 rn_status rn_model_inspect(rn_model **out, const char *path, rn_error *err);
 
 /** The type that the model holds parameter `index` in. */

@@ -1,0 +1,98 @@
+/* What info says of checkpoints: the sizes of the types that are stored. */
+#define _XOPEN_SOURCE 700
+#include "checkpoint_fixture.h"
+
+#include "child.h"
+
+#include "retnet/convert.h"
+#include "retnet/model.h"
+#include "retnet/quantize.h"
+
+#define FLA   RN_GOLDEN "/fla-bf16"
+#define FUSED RN_GOLDEN "/fla-fused-mlp"
+
+static rn_exec *exec;
+
+static int set_up(void **state)
+{
+    return scratch_open(state) || rn_exec_open(&exec, NULL, NULL);
+}
+
+static int tear_down(void **state)
+{
+    rn_exec_close(exec);
+    return scratch_close(state);
+}
+
+/* ---- sizes ---- */
+
+/* Heads of whole halves, and rows of whole blocks in all products of the mixers. */
+static const char *make_model(void)
+{
+    static const char config[] =
+        "{\"vocab_size\": 67, \"width\": 64, \"layers\": 2, \"heads\": 2, \"key_dim\": "
+        "32, \"value_dim\": 64, \"ffn_width\": 128, \"row_norm\": \"none\"}";
+    rn_model *m;
+    WORKS(rn_model_create(&m, exec, &(rn_model_source){.config_json = config}, 5, err));
+    WORKS(rn_model_save(m, in_scratch("f32"), err));
+    rn_model_free(m);
+    return in_scratch("f32");
+}
+
+static const char *quantized(const char *in, const char *name, rn_weight_type type)
+{
+    WORKS(rn_quantize(in, in_scratch(name), &(rn_quantize_options){.type = type}, NULL,
+                      err));
+    return in_scratch(name);
+}
+
+/* What a look tells is what the model takes when it is loaded as it is stored, and the
+   program tells the same. */
+static rn_model_info check_sizes(const char *path)
+{
+    rn_model *seen, *held;
+    rn_model_info look, load;
+    WORKS(rn_model_inspect(&seen, path, err));
+    WORKS(rn_model_load(&held, exec, path, RN_WEIGHT_STORED, err));
+    rn_model_info_get(seen, &look);
+    rn_model_info_get(held, &load);
+    assert_int_equal(look.weight_bytes, load.weight_bytes);
+    assert_int_equal(look.state_bytes, load.state_bytes);
+    assert_int_equal(look.state_read_bytes, load.state_read_bytes);
+    for (size_t i = 0; i < rn_model_tensor_count(held); i++)
+        assert_int_equal(rn_model_tensor_held_type(seen, i),
+                         rn_model_tensor_held_type(held, i));
+    assert_null(rn_model_tensor_at(seen, 0).data);
+    rn_model_free(seen);
+    rn_model_free(held);
+    assert_true(done_number(RUN("info", path, "--json", "-q"), "weight_bytes") ==
+                (double)load.weight_bytes);
+    return load;
+}
+
+static void sizes_are_those_of_the_stored_types(void **state)
+{
+    (void)state;
+    const char *f32 = make_model(), *gguf = in_scratch("q4_0.gguf");
+    const char *q4_0 = quantized(f32, "q4_0", RN_WEIGHT_Q4_0);
+    const rn_convert_options how = {.to = "gguf"};
+    WORKS(rn_convert(q4_0, gguf, &how, NULL, err));
+    rn_model_info full = check_sizes(f32);
+    rn_model_info half = check_sizes(quantized(f32, "bf16", RN_WEIGHT_BF16));
+    rn_model_info blocks = check_sizes(q4_0), same = check_sizes(gguf);
+    assert_true(3 * half.weight_bytes < 2 * full.weight_bytes);
+    assert_true(3 * blocks.weight_bytes < 2 * half.weight_bytes);
+    assert_int_equal(same.weight_bytes, blocks.weight_bytes);
+    assert_int_equal(full.state_read_bytes, full.state_bytes);
+    assert_int_equal(2 * blocks.state_read_bytes, blocks.state_bytes);
+    check_sizes(FLA);
+    check_sizes(FUSED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sizes_are_those_of_the_stored_types),
+    };
+    return cmocka_run_group_tests_name("program_info", tests, set_up, tear_down);
+}
