@@ -1,4 +1,5 @@
-/* What info says of checkpoints: the sizes of the types that are stored. */
+/* What info says of checkpoints and of files that are none: the sizes of the types that
+   are stored, and tensors of types that are not read. */
 #define _XOPEN_SOURCE 700
 #include "checkpoint_fixture.h"
 
@@ -89,10 +90,37 @@ static void sizes_are_those_of_the_stored_types(void **state)
     check_sizes(FUSED);
 }
 
+/* ---- tensors ---- */
+
+/* A tensor of eight-bit floats in a model's file: the file is listed, the model refused
+   by name. */
+static void unread_types_are_listed(void **state)
+{
+    (void)state;
+    rn_model *m;
+    copy_golden(FLA, "eights");
+    add_tensor("eights", &(rn_tensor_view){.name = "odd.scale",
+                                           .dtype = RN_DTYPE_F8_E4M3,
+                                           .dims = 2,
+                                           .shape = {3, 5},
+                                           .data = "fifteen numbers"});
+    child c = RUN("info", in_scratch("eights/model.safetensors"));
+    assert_int_equal(c.code, 0);
+    assert_non_null(strstr(c.out, "F8_E4M3 3 x 5\n"));
+    assert_non_null(strstr(c.err, "tensor odd.scale has dtype F8_E4M3"));
+    child_free(&c);
+    c = RUN("info", in_scratch("eights"));
+    check_refused(&c, 1, "tensor odd.scale has dtype F8_E4M3, which is not read");
+    child_free(&c);
+    FAILS(rn_model_open(&m, exec, in_scratch("eights"), err), RN_EUNSUPPORTED,
+          "eights/model.safetensors: tensor odd.scale has dtype F8_E4M3");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_are_those_of_the_stored_types),
+        cmocka_unit_test(unread_types_are_listed),
     };
     return cmocka_run_group_tests_name("program_info", tests, set_up, tear_down);
 }

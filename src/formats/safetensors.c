@@ -106,8 +106,10 @@ static rn_status read_shape(const rn_safetensors *f, rn_tensor_view *t,
                            t->name);
     }
     if (!rn_dtype_bytes(t->dtype, t->count, &t->bytes))
-        return rn_fail(err, RN_EFORMAT, "%s: tensor %s: its size overflows", f->path,
-                       t->name);
+        return rn_fail(err, RN_EFORMAT,
+                       "%s: tensor %s: %" PRIu64
+                       " elements of %s overflow or are not whole bytes",
+                       f->path, t->name, t->count, rn_dtype_name(t->dtype));
     t->dims = (int)dims;
     return RN_OK;
 }
@@ -291,6 +293,17 @@ const rn_tensor_view *rn_safetensors_find(const rn_safetensors *f, const char *n
     const rn_tensor_view *const *found =
         bsearch(&key, f->by_name, f->count, sizeof *f->by_name, by_name);
     return found ? *found : NULL;
+}
+
+rn_status rn_safetensors_check_dtypes(const rn_safetensors *f, const char *path,
+                                      rn_error *err)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (!rn_dtype_is_read(f->views[i].dtype))
+            return rn_fail(err, RN_EUNSUPPORTED,
+                           "%s: tensor %s has dtype %s, which is not read", path,
+                           f->views[i].name, rn_dtype_name(f->views[i].dtype));
+    return RN_OK;
 }
 
 const char *rn_safetensors_metadata(const rn_safetensors *f, const char *key)

@@ -42,8 +42,10 @@ static rn_status add_file(rn_weights *w, const char *folder, const char *name,
     rn_safetensors *file = NULL;
     rn_status st = path && kept ? RN_OK : rn_fail_memory(err, name, strlen(name) + 1);
     if (!st) st = rn_safetensors_open(&file, path, err);
+    if (!st) st = rn_safetensors_check_dtypes(file, path, err);
     free(path);
     if (st) {
+        rn_safetensors_close(file);
         free(kept);
         return st;
     }
