@@ -1,10 +1,11 @@
 /* What info says of checkpoints and of files that are none: the sizes of the types that
-   are stored, and tensors of types that are not read. */
+   are stored, tensors of types that are not read, and parts of models. */
 #define _XOPEN_SOURCE 700
 #include "checkpoint_fixture.h"
 
 #include "child.h"
 
+#include "formats/gguf.h"
 #include "retnet/convert.h"
 #include "retnet/model.h"
 #include "retnet/quantize.h"
@@ -116,11 +117,45 @@ static void unread_types_are_listed(void **state)
           "eights/model.safetensors: tensor odd.scale has dtype F8_E4M3");
 }
 
+/* ---- GGUF files that are no models ---- */
+
+/* One tensor, an architecture and, above 0, a number of parts. */
+static const char *put_gguf(const char *name, const char *architecture, uint32_t parts)
+{
+    static const float numbers[4] = {1, 2, 3, 4};
+    const rn_tensor_view view = {.name = "lone.weight", .dims = 1, .shape = {4}};
+    const char *path = in_scratch(name);
+    rn_gguf_meta meta = {0};
+    rn_gguf_writer *w;
+    rn_gguf_put_text(&meta, "general.architecture", architecture, strlen(architecture));
+    if (parts) rn_gguf_put_u32(&meta, "split.count", parts);
+    WORKS(rn_gguf_writer_open(&w, path, &meta, &view, 1, err));
+    WORKS(rn_gguf_writer_put(w, numbers, sizeof numbers, err));
+    WORKS(rn_gguf_writer_commit(w, err));
+    rn_gguf_meta_free(&meta);
+    return path;
+}
+
+static void a_part_of_a_model_is_listed(void **state)
+{
+    (void)state;
+    rn_model *m;
+    const char *part = put_gguf("model-00001-of-00003.gguf", "retnet", 3);
+    child c = RUN("info", part);
+    assert_int_equal(c.code, 0);
+    assert_non_null(strstr(c.out, "lone.weight"));
+    assert_non_null(strstr(c.out, "split.count = 3"));
+    assert_non_null(strstr(c.err, "one of 3 parts of a model"));
+    child_free(&c);
+    FAILS(rn_model_open(&m, exec, part, err), RN_EUNSUPPORTED, "one of 3 parts");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_are_those_of_the_stored_types),
         cmocka_unit_test(unread_types_are_listed),
+        cmocka_unit_test(a_part_of_a_model_is_listed),
     };
     return cmocka_run_group_tests_name("program_info", tests, set_up, tear_down);
 }

@@ -26,7 +26,7 @@ typedef struct rn_file_tensor {
 /** Reads and checks the file's header; its numbers are not touched. RN_ENOTFOUND,
    RN_EFORMAT for what is no such file or a damaged one, RN_EUNSUPPORTED for a GGUF file
    of another version, and for a type of tensors that is not known. Tensors of types that
-   the library does not read are told too. */
+   the library does not read are told too, and so are the parts of a split GGUF model. */
 rn_status rn_file_describe(rn_file **out, const char *path, rn_error *err);
 
 /** Frees it; NULL is allowed. */

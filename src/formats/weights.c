@@ -202,7 +202,7 @@ rn_status rn_weights_open(rn_weights **out, const char *path, rn_error *err)
         st = open_folder(w, path, err);
     } else if (rn_gguf_is(path)) {
         st = rn_gguf_open(&w->gguf, path, err);
-        if (!st) st = rn_gguf_check_types(w->gguf, path, err);
+        if (!st) st = rn_gguf_check_model(w->gguf, path, err);
         if (!st) w->count = rn_gguf_count(w->gguf);
     } else if (is_index(path, &folder)) {
         st = open_named_index(w, folder, path, err);
