@@ -49,7 +49,10 @@ static json_t *tensor_json(const char *name, const char *type, const uint64_t *s
 static void print_tensor(const char *name, const char *type, const uint64_t *shape,
                          int dims)
 {
-    printf("%-48s %-5s", name, type);
+    char plain[600];
+    snprintf(plain, sizeof plain, "%s", name);
+    cli_plain(plain);
+    printf("%-48s %-5s", plain, type);
     for (int i = 0; i < dims; i++) printf("%s%" PRIu64, i ? " x " : " ", shape[i]);
     putchar('\n');
 }
@@ -173,8 +176,7 @@ static void print_metadata(const char *key, const char *value)
     char line[200];
     if (!strncmp(key, "type:", 5)) return;
     snprintf(line, sizeof line, "%s = %s", key, value);
-    for (char *c = line; *c; c++)
-        if ((unsigned char)*c < 32 || *c == 127) *c = '?';
+    cli_plain(line);
     cli_line("metadata", "%s", line);
 }
 

@@ -1,5 +1,6 @@
 /* What info says of checkpoints and of files that are none: the sizes of the types that
-   are stored, tensors of types that are not read, and parts of models. */
+   are stored, tensors of types that are not read, parts of models, and text of strangers
+   that would move a terminal. */
 #define _XOPEN_SOURCE 700
 #include "checkpoint_fixture.h"
 
@@ -150,12 +151,37 @@ static void a_part_of_a_model_is_listed(void **state)
     FAILS(rn_model_open(&m, exec, part, err), RN_EUNSUPPORTED, "one of 3 parts");
 }
 
+static void check_plain(const char *text)
+{
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++)
+        if ((*c < 0x20 && *c != '\n') || *c == 0x7f || (*c == 0xc2 && c[1] < 0xa0))
+            fail_msg("control character %#x in: %s", *c, text);
+}
+
+static void a_strangers_text_stays_text(void **state)
+{
+    (void)state;
+    const char *path = put_gguf("rude.gguf",
+                                "\033[2J\xc2\x9b"
+                                "31m\r\a\x7f",
+                                0);
+    child c = RUN("info", path);
+    assert_int_equal(c.code, 0);
+    check_plain(c.out);
+    check_plain(c.err);
+    assert_non_null(strstr(c.out, "= ?[2J?31m???\n"));
+    assert_non_null(strstr(c.err, "\"?[2J?31m???\""));
+    assert_ptr_equal(strchr(c.err, '\n'), c.err + c.err_size - 1);
+    child_free(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_are_those_of_the_stored_types),
         cmocka_unit_test(unread_types_are_listed),
         cmocka_unit_test(a_part_of_a_model_is_listed),
+        cmocka_unit_test(a_strangers_text_stays_text),
     };
     return cmocka_run_group_tests_name("program_info", tests, set_up, tear_down);
 }
