@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <time.h>
 
 #include "scratch.h"
 
@@ -169,6 +170,34 @@ static void unread_types_are_described(void **state)
         FAILS(rn_tensor_ints(t, 0, 4, ints, err), RN_EUNSUPPORTED, rows[i].name);
         rn_safetensors_close(f);
     }
+}
+
+/* Going through the metadata pair by pair costs what their number says, not its square:
+   a walk from the first for each would take minutes here. */
+static void many_pairs_are_walked_at_once(void **state)
+{
+    (void)state;
+    enum { PAIRS = 200000, ROOM = 24 };
+    char *text = malloc(PAIRS * ROOM + 100), *to = text;
+    assert_non_null(text);
+    to += sprintf(to, "{\"__metadata__\":{");
+    for (int i = 0; i < PAIRS; i++)
+        to += sprintf(to, "%s\"%d\":\"%d\"", i ? "," : "", i, -i);
+    strcpy(to, "}}");
+    rn_safetensors *f;
+    WORKS(rn_safetensors_open(&f, put_file("pairs", text, 0), err));
+    free(text);
+    const char *key, *value;
+    size_t count = 0;
+    const clock_t begin = clock();
+    for (; rn_safetensors_metadata_at(f, count, &key, &value); count++)
+        if (count % 1000 == 0 && clock() - begin > 2 * CLOCKS_PER_SEC)
+            fail_msg("%zu of %d pairs in two seconds", count, PAIRS);
+    assert_int_equal(count, PAIRS);
+    assert_string_equal(key, "199999");
+    assert_string_equal(value, "-199999");
+    assert_string_equal(rn_safetensors_metadata(f, "7"), "-7");
+    rn_safetensors_close(f);
 }
 
 /* The value of a small float format by its definition. */
@@ -485,6 +514,7 @@ int main(void)
         cmocka_unit_test(an_empty_list_is_a_file),
         cmocka_unit_test(bad_tensors_are_not_written),
         cmocka_unit_test(unread_types_are_described),
+        cmocka_unit_test(many_pairs_are_walked_at_once),
         cmocka_unit_test(every_16_bit_float_is_exact),
         cmocka_unit_test(floats_are_read_in_parts),
         cmocka_unit_test(integers_keep_their_sign),
