@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "open.h"
 #include "output.h"
+#include "stored.h"
 
 #include "retnet/file.h"
 
@@ -60,12 +61,13 @@ static void print_tensor(const char *name, const char *type, const uint64_t *sha
 static json_t *model_tensors(const rn_model *model)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < rn_model_tensor_count(model); i++) {
-        rn_model_tensor t = rn_model_tensor_at(model, i);
+    for (size_t i = 0, next; i < rn_model_tensor_count(model); i = next) {
+        rn_model_tensor t;
+        next = cli_stored_tensor(model, i, &t);
         uint64_t shape[2] = {t.shape[0], t.shape[1]};
-        json_array_append_new(list, tensor_json(rn_model_tensor_original_name(model, i),
-                                                rn_model_tensor_stored_type(model, i),
-                                                shape, t.dims));
+        json_array_append_new(
+            list,
+            tensor_json(t.name, rn_model_tensor_stored_type(model, i), shape, t.dims));
     }
     return list;
 }
@@ -73,11 +75,11 @@ static json_t *model_tensors(const rn_model *model)
 static void print_model_tensors(const rn_model *model)
 {
     putchar('\n');
-    for (size_t i = 0; i < rn_model_tensor_count(model); i++) {
-        rn_model_tensor t = rn_model_tensor_at(model, i);
+    for (size_t i = 0, next; i < rn_model_tensor_count(model); i = next) {
+        rn_model_tensor t;
+        next = cli_stored_tensor(model, i, &t);
         uint64_t shape[2] = {t.shape[0], t.shape[1]};
-        print_tensor(rn_model_tensor_original_name(model, i),
-                     rn_model_tensor_stored_type(model, i), shape, t.dims);
+        print_tensor(t.name, rn_model_tensor_stored_type(model, i), shape, t.dims);
     }
 }
 

@@ -94,6 +94,41 @@ static void sizes_are_those_of_the_stored_types(void **state)
 
 /* ---- tensors ---- */
 
+/* Rows of one stored tensor are listed as that tensor. */
+static void a_stored_tensor_is_listed_once(void **state)
+{
+    (void)state;
+    const char *name = "model.layers.1.mlp.gate_proj.weight";
+    child c = RUN("info", FUSED, "--json", "-q");
+    check_done(&c);
+    json_t *o = child_json(&c), *tensor;
+    rn_safetensors *f;
+    WORKS(rn_safetensors_open(&f, FUSED "/model.safetensors", err));
+    const json_t *list = json_object_get(o, "tensors");
+    assert_int_equal(json_array_size(list), rn_safetensors_count(f));
+    size_t i;
+    json_array_foreach(list, i, tensor)
+    {
+        const json_t *shape = json_object_get(tensor, "shape");
+        const rn_tensor_view *t =
+            rn_safetensors_find(f, json_string_value(json_object_get(tensor, "name")));
+        assert_non_null(t);
+        assert_int_equal(json_array_size(shape), t->dims);
+        for (int d = 0; d < t->dims; d++)
+            assert_int_equal(json_integer_value(json_array_get(shape, (size_t)d)),
+                             t->shape[d]);
+    }
+    rn_safetensors_close(f);
+    json_decref(o);
+    child_free(&c);
+    c = RUN("info", FUSED, "--tensors", "-q");
+    check_done(&c);
+    const char *at = strstr(c.out, name);
+    assert_non_null(at);
+    assert_null(strstr(at + 1, name));
+    child_free(&c);
+}
+
 /* A tensor of eight-bit floats in a model's file: the file is listed, the model refused
    by name. */
 static void unread_types_are_listed(void **state)
@@ -179,6 +214,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_are_those_of_the_stored_types),
+        cmocka_unit_test(a_stored_tensor_is_listed_once),
         cmocka_unit_test(unread_types_are_listed),
         cmocka_unit_test(a_part_of_a_model_is_listed),
         cmocka_unit_test(a_strangers_text_stays_text),
