@@ -506,21 +506,33 @@ static void files_are_described(void **state)
 static void unread_types_are_described(void **state)
 {
     (void)state;
+    static const struct {
+        char type, columns;
+        const char *name;
+        uint64_t bytes;
+    } rows[] = {
+        {6, 32, "Q5_0", 22},   {9, 32, "Q8_1", 36},  {39, 64, "MXFP4", 34},
+        {40, 64, "NVFP4", 36}, {42, 64, "Q2_0", 18},
+    };
     size_t size;
-    char *victim = make_victim(&size);
+    char *victim = make_victim(&size), words[40];
     char *gamma = memmem(victim, size, "gamma", 5);
-    gamma[5 + 20] = 6;
-    const char *path = put_bytes("other.gguf", victim, size);
-    rn_file *file = NULL;
-    rn_weights *w = NULL;
-    WORKS(rn_file_describe(&file, path, err));
-    rn_file_tensor t = rn_file_tensor_at(file, 1);
-    assert_string_equal(t.name, "gamma");
-    assert_string_equal(t.type, "Q5_0");
-    assert_int_equal(t.bytes, 22);
-    assert_int_equal(t.shape[1], 32);
-    rn_file_free(file);
-    FAILS(rn_weights_open(&w, path, err), RN_EUNSUPPORTED, "gamma has type Q5_0");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        gamma[5 + 4] = rows[i].columns;
+        gamma[5 + 20] = rows[i].type;
+        const char *path = put_bytes("other.gguf", victim, size);
+        rn_file *file = NULL;
+        rn_weights *w = NULL;
+        WORKS(rn_file_describe(&file, path, err));
+        rn_file_tensor t = rn_file_tensor_at(file, 1);
+        assert_string_equal(t.name, "gamma");
+        assert_string_equal(t.type, rows[i].name);
+        assert_int_equal(t.bytes, rows[i].bytes);
+        assert_int_equal(t.shape[1], rows[i].columns);
+        rn_file_free(file);
+        snprintf(words, sizeof words, "gamma has type %s", rows[i].name);
+        FAILS(rn_weights_open(&w, path, err), RN_EUNSUPPORTED, words);
+    }
     free(victim);
 }
 
