@@ -17,9 +17,10 @@ typedef struct rn_file rn_file;
 /** One tensor; name and type are owned by the file. */
 typedef struct rn_file_tensor {
     const char *name;
-    const char *type; /**< as the format writes it: "F32", "BF16" */
+    const char *type; /**< as the format writes it: "F32", "BF16"; blocks, which are U8
+                           in safetensors, are told as what they are: "Q4_K" */
     int dims;
-    uint64_t shape[8];
+    uint64_t shape[8]; /**< of the numbers, also of blocks */
     uint64_t bytes;
 } rn_file_tensor;
 

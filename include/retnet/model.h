@@ -29,7 +29,7 @@ typedef struct rn_model_source {
 /** Sizes that the config and the types of the weights decide. */
 typedef struct rn_model_info {
     char dialect[24];          /**< of what was opened: "native", "fla", "torchscale",
-                                    "syncdoth", "torchscale-2023" */
+                                    "syncdoth", "torchscale-2023", "gguf" */
     uint64_t parameters;       /**< trainable numbers, tied ones once */
     uint64_t weight_bytes;     /**< as held in memory */
     uint64_t state_bytes;      /**< of one sequence, whatever its length */
@@ -128,8 +128,8 @@ rn_model_tensor rn_model_tensor_at(const rn_model *model, size_t index);
    of one stored tensor, one below the other. Owned by the model. */
 const char *rn_model_tensor_original_name(const rn_model *model, size_t index);
 
-/** How parameter `index` is stored in that checkpoint, as safetensors writes it: "BF16";
-   "F32" for a new model. Owned by the model. */
+/** How parameter `index` is stored in that checkpoint: "BF16" as safetensors writes it,
+   "Q4_K" for blocks; "F32" for a new model. Owned by the model. */
 const char *rn_model_tensor_stored_type(const rn_model *model, size_t index);
 
 /** The presets: name and one-line description; NULL past the end. */
