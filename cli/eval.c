@@ -9,6 +9,7 @@
 #include "open.h"
 #include "output.h"
 #include "progress.h"
+#include "stored.h"
 #include "tokens.h"
 
 #include "retnet/eval.h"
@@ -146,9 +147,13 @@ static rn_named_tensor gradient_of(const rn_model_tensor *t, const char *name,
         .name = name, .dims = t->dims, .shape = {t->shape[0], t->shape[1]}, .data = data};
 }
 
-/* Gradients of all tensors lie in one block, in the model's order. Those that follow one
-   another under one name are rows of one stored tensor, and one tensor here too; their
-   number in *kept. */
+static size_t numbers_of(const rn_model_tensor *t)
+{
+    return t->shape[0] * (t->dims > 1 ? t->shape[1] : 1);
+}
+
+/* Gradients of all parameters lie in one block, in the model's order, and are told as the
+   stored tensors; the number of those in *kept. */
 static int place_gradients(const rn_model *model, float **block, float **grads,
                            rn_named_tensor *tensors, char (*names)[256], size_t *kept,
                            rn_error *err)
@@ -156,21 +161,21 @@ static int place_gradients(const rn_model *model, float **block, float **grads,
     size_t count = rn_model_tensor_count(model), floats = 0, n = 0;
     for (size_t i = 0; i < count; i++) {
         rn_model_tensor t = rn_model_tensor_at(model, i);
-        floats += t.shape[0] * (t.dims > 1 ? t.shape[1] : 1);
+        floats += numbers_of(&t);
     }
     int code = allocate(block, floats, 1, "--grads", err);
     if (code) return code;
     float *at = *block;
-    for (size_t i = 0; i < count; i++) {
-        rn_model_tensor t = rn_model_tensor_at(model, i);
-        snprintf(names[n], sizeof names[n], "grad.%s",
-                 rn_model_tensor_original_name(model, i));
-        bool more = n && !strcmp(names[n], names[n - 1]);
-        if (more) tensors[n - 1].shape[0] += t.shape[0];
-        else tensors[n] = gradient_of(&t, names[n], at);
-        n += !more;
-        grads[i] = at;
-        at += t.shape[0] * (t.dims > 1 ? t.shape[1] : 1);
+    for (size_t i = 0, next; i < count; i = next, n++) {
+        rn_model_tensor stored;
+        next = cli_stored_tensor(model, i, &stored);
+        snprintf(names[n], sizeof names[n], "grad.%s", stored.name);
+        tensors[n] = gradient_of(&stored, names[n], at);
+        for (size_t k = i; k < next; k++) {
+            rn_model_tensor t = rn_model_tensor_at(model, k);
+            grads[k] = at;
+            at += numbers_of(&t);
+        }
     }
     *kept = n;
     return CLI_DONE;

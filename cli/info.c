@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "open.h"
 #include "output.h"
+#include "stored.h"
 
 #include "retnet/file.h"
 
@@ -49,7 +50,10 @@ static json_t *tensor_json(const char *name, const char *type, const uint64_t *s
 static void print_tensor(const char *name, const char *type, const uint64_t *shape,
                          int dims)
 {
-    printf("%-48s %-5s", name, type);
+    char plain[600];
+    snprintf(plain, sizeof plain, "%s", name);
+    cli_plain(plain);
+    printf("%-48s %-5s", plain, type);
     for (int i = 0; i < dims; i++) printf("%s%" PRIu64, i ? " x " : " ", shape[i]);
     putchar('\n');
 }
@@ -57,12 +61,13 @@ static void print_tensor(const char *name, const char *type, const uint64_t *sha
 static json_t *model_tensors(const rn_model *model)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < rn_model_tensor_count(model); i++) {
-        rn_model_tensor t = rn_model_tensor_at(model, i);
+    for (size_t i = 0, next; i < rn_model_tensor_count(model); i = next) {
+        rn_model_tensor t;
+        next = cli_stored_tensor(model, i, &t);
         uint64_t shape[2] = {t.shape[0], t.shape[1]};
-        json_array_append_new(list, tensor_json(rn_model_tensor_original_name(model, i),
-                                                rn_model_tensor_stored_type(model, i),
-                                                shape, t.dims));
+        json_array_append_new(
+            list,
+            tensor_json(t.name, rn_model_tensor_stored_type(model, i), shape, t.dims));
     }
     return list;
 }
@@ -70,11 +75,11 @@ static json_t *model_tensors(const rn_model *model)
 static void print_model_tensors(const rn_model *model)
 {
     putchar('\n');
-    for (size_t i = 0; i < rn_model_tensor_count(model); i++) {
-        rn_model_tensor t = rn_model_tensor_at(model, i);
+    for (size_t i = 0, next; i < rn_model_tensor_count(model); i = next) {
+        rn_model_tensor t;
+        next = cli_stored_tensor(model, i, &t);
         uint64_t shape[2] = {t.shape[0], t.shape[1]};
-        print_tensor(rn_model_tensor_original_name(model, i),
-                     rn_model_tensor_stored_type(model, i), shape, t.dims);
+        print_tensor(t.name, rn_model_tensor_stored_type(model, i), shape, t.dims);
     }
 }
 
@@ -173,8 +178,7 @@ static void print_metadata(const char *key, const char *value)
     char line[200];
     if (!strncmp(key, "type:", 5)) return;
     snprintf(line, sizeof line, "%s = %s", key, value);
-    for (char *c = line; *c; c++)
-        if ((unsigned char)*c < 32 || *c == 127) *c = '?';
+    cli_plain(line);
     cli_line("metadata", "%s", line);
 }
 

@@ -51,14 +51,30 @@ static bool colour(void)
     return isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
 }
 
+size_t cli_control(const char *c)
+{
+    const unsigned char first = (unsigned char)c[0], second = (unsigned char)c[1];
+    if (first == 0xc2) return second >= 0x80 && second < 0xa0 ? 2 : 0;
+    return (first && first < 0x20) || first == 0x7f;
+}
+
+void cli_plain(char *text)
+{
+    char *to = text;
+    for (size_t n; *text; text += n ? n : 1) {
+        n = cli_control(text);
+        *to++ = n ? '?' : *text;
+    }
+    *to = '\0';
+}
+
 void cli_print_error(const char *command, const char *message)
 {
     char line[1100];
     bool red = colour();
     snprintf(line, sizeof line, "%s%s%s", command ? command : "", command ? ": " : "",
              message);
-    for (char *c = line; *c; c++)
-        if ((unsigned char)*c < 32 || *c == 127) *c = '?';
+    cli_plain(line);
     fprintf(stderr, "%sretnet%s%s%s\n", red ? "\033[1;31m" : "", red ? "\033[0m" : "",
             command ? " " : ": ", line);
 }
@@ -71,6 +87,7 @@ void cli_note(const cli_args *args, const char *format, ...)
     va_start(list, format);
     vsnprintf(line, sizeof line, format, list);
     va_end(list);
+    cli_plain(line);
     fprintf(stderr, "%s\n", line);
 }
 

@@ -18,11 +18,18 @@ __attribute__((format(printf, 2, 3))) int cli_fail(rn_error *err, const char *fo
 /* The exit code of a library call: done, failed or interrupted. */
 int cli_code(rn_status status);
 
+/* Bytes of the control character at c, or 0: those of ASCII, and C2 80 .. C2 9F, which
+   terminals obey as well. */
+size_t cli_control(const char *c);
+
+/* Makes each of them '?', so that a stranger's text stays what it is: one line. */
+void cli_plain(char *text);
+
 /* "retnet COMMAND: message" on standard error; command may be NULL. Control characters of
    file names and arguments become '?', so that it stays one line. */
 void cli_print_error(const char *command, const char *message);
 
-/* A remark on standard error unless --quiet. */
+/* A remark on standard error unless --quiet; plain as errors are. */
 __attribute__((format(printf, 2, 3))) void cli_note(const cli_args *args,
                                                     const char *format, ...);
 

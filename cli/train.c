@@ -336,18 +336,15 @@ static void show_progress(training *t, const rn_train_progress *p)
                       eta);
 }
 
-/* On standard error with the progress; control characters other than a line's end become
-   '?'. C1 controls are the bytes C2 80 .. C2 9F. */
+/* On standard error with the progress; plain but for ends of lines and tabs. */
 static void show_sample(training *t, uint64_t step, const char *text)
 {
     if (t->progress.quiet) return;
     cli_progress_clear(&t->progress);
     fprintf(stderr, "sample at step %" PRIu64 ":\n", step);
-    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-        bool c1 = *c == 0xc2 && c[1] < 0xa0;
-        bool control = (*c < 0x20 && *c != '\n' && *c != '\t') || *c == 0x7f;
-        fputc(control || c1 ? '?' : *c, stderr);
-        if (c1) c++;
+    for (size_t n; *text; text += n ? n : 1) {
+        n = *text == '\n' || *text == '\t' ? 0 : cli_control(text);
+        fputc(n ? '?' : *text, stderr);
     }
     fputc('\n', stderr);
 }

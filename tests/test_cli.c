@@ -607,6 +607,23 @@ static void test_texts(void **state)
     for (size_t i = 0; i < 4; i++) json_decref(values[i]);
 }
 
+static void test_plain_text(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"", ""},
+        {"a \xc3\xa9\xc2\xa0~", "a \xc3\xa9\xc2\xa0~"},
+        {"\033[31m\n\t\r\x7f", "?[31m????"},
+        {"\xc2\x80\xc2\x9f\xc2", "??\xc2"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "%s", rows[i][0]);
+        cli_plain(text);
+        assert_string_equal(text, rows[i][1]);
+    }
+}
+
 /* Lines in a pipe: the first after two seconds, no second within ten; none with --quiet.
  */
 static void test_progress_in_a_pipe(void **state)
@@ -658,6 +675,7 @@ int main(void)
         cmocka_unit_test(test_contradictions),
         cmocka_unit_test(test_output_that_cannot_be_written),
         cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_plain_text),
         cmocka_unit_test(test_progress_in_a_pipe),
     };
     return cmocka_run_group_tests_name("cli", tests, scratch_open, scratch_close);

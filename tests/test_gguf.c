@@ -367,7 +367,7 @@ static const bend bends[] = {
     {"general.alignment", 4, 48, 4, RN_EFORMAT, "alignment is 48"},
     {"general.alignment", 4, 1u << 31, 4, RN_EFORMAT, "alignment is 2147483648"},
     {"general.alignment", 0, RN_GGUF_F32, 4, RN_EFORMAT, "not a whole number"},
-    {"split.count", 4, 2, 4, RN_EUNSUPPORTED, "one of 2 parts"},
+    {"split.count", 4, 2, 4, RN_OK, ""}, /* it is listed, but no model */
     {"alpha", -13, 0, 8, RN_EFORMAT, "tensor 0 has a name of 0 bytes"},
     {"alpha", -13, 65, 8, RN_EFORMAT, "tensor 0 has a name of 65 bytes, not 1 to 64"},
     {"alpha", -13, 1ull << 40, 8, RN_EFORMAT, "cut off in the name of tensor 0"},
@@ -506,21 +506,51 @@ static void files_are_described(void **state)
 static void unread_types_are_described(void **state)
 {
     (void)state;
+    static const struct {
+        char type, columns;
+        const char *name;
+        uint64_t bytes;
+    } rows[] = {
+        {6, 32, "Q5_0", 22},   {9, 32, "Q8_1", 36},  {39, 64, "MXFP4", 34},
+        {40, 64, "NVFP4", 36}, {42, 64, "Q2_0", 18},
+    };
+    size_t size;
+    char *victim = make_victim(&size), words[40];
+    char *gamma = memmem(victim, size, "gamma", 5);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        gamma[5 + 4] = rows[i].columns;
+        gamma[5 + 20] = rows[i].type;
+        const char *path = put_bytes("other.gguf", victim, size);
+        rn_file *file = NULL;
+        rn_weights *w = NULL;
+        WORKS(rn_file_describe(&file, path, err));
+        rn_file_tensor t = rn_file_tensor_at(file, 1);
+        assert_string_equal(t.name, "gamma");
+        assert_string_equal(t.type, rows[i].name);
+        assert_int_equal(t.bytes, rows[i].bytes);
+        assert_int_equal(t.shape[1], rows[i].columns);
+        rn_file_free(file);
+        snprintf(words, sizeof words, "gamma has type %s", rows[i].name);
+        FAILS(rn_weights_open(&w, path, err), RN_EUNSUPPORTED, words);
+    }
+    free(victim);
+}
+
+/* So can one part of a model, which is none by itself. */
+static void parts_are_described(void **state)
+{
+    (void)state;
     size_t size;
     char *victim = make_victim(&size);
-    char *gamma = memmem(victim, size, "gamma", 5);
-    gamma[5 + 20] = 6;
-    const char *path = put_bytes("other.gguf", victim, size);
+    char *split = memmem(victim, size, "split.count", 11);
+    split[11 + 4] = 3;
+    const char *path = put_bytes("part.gguf", victim, size);
     rn_file *file = NULL;
     rn_weights *w = NULL;
     WORKS(rn_file_describe(&file, path, err));
-    rn_file_tensor t = rn_file_tensor_at(file, 1);
-    assert_string_equal(t.name, "gamma");
-    assert_string_equal(t.type, "Q5_0");
-    assert_int_equal(t.bytes, 22);
-    assert_int_equal(t.shape[1], 32);
+    assert_int_equal(rn_file_tensor_count(file), 2);
     rn_file_free(file);
-    FAILS(rn_weights_open(&w, path, err), RN_EUNSUPPORTED, "gamma has type Q5_0");
+    FAILS(rn_weights_open(&w, path, err), RN_EUNSUPPORTED, "one of 3 parts of a model");
     free(victim);
 }
 
@@ -540,6 +570,7 @@ int main(void)
         cmocka_unit_test(arrays_nest_only_so_deep),
         cmocka_unit_test(files_are_described),
         cmocka_unit_test(unread_types_are_described),
+        cmocka_unit_test(parts_are_described),
     };
     return cmocka_run_group_tests(tests, scratch_open, scratch_close);
 }

@@ -2,10 +2,12 @@
    status and a message that names it, and no damage to a file does more than that. */
 #define _XOPEN_SOURCE 700
 #include "core/rng.h"
-#include "formats/safetensors.h"
+#include "formats/weights.h"
+#include "retnet/file.h"
 
 #include <math.h>
 #include <stdbool.h>
+#include <time.h>
 
 #include "scratch.h"
 
@@ -133,6 +135,71 @@ static void bad_tensors_are_not_written(void **state)
           "no/where");
 }
 
+/* Types that are known by name and size alone: told, not read. */
+static void unread_types_are_described(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint64_t bytes; /* of four */
+    } rows[] = {
+        {"F4", 2},          {"F6_E2M3", 3},     {"F6_E3M2", 3},
+        {"F8_E4M3", 4},     {"F8_E5M2", 4},     {"F8_E8M0", 4},
+        {"F8_E4M3FNUZ", 4}, {"F8_E5M2FNUZ", 4}, {"C64", 32},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char header[200], words[100];
+        float floats[4];
+        int64_t ints[4];
+        rn_file *file;
+        rn_safetensors *f;
+        rn_weights *w;
+        snprintf(header, sizeof header,
+                 "{\"w\":{\"dtype\":\"%s\",\"shape\":[2,2],\"data_offsets\":[0,%d]}}",
+                 rows[i].name, (int)rows[i].bytes);
+        snprintf(words, sizeof words, "unread: tensor w has dtype %s", rows[i].name);
+        const char *path = put_file("unread", header, (size_t)rows[i].bytes);
+        WORKS(rn_file_describe(&file, path, err));
+        assert_string_equal(rn_file_tensor_at(file, 0).type, rows[i].name);
+        assert_int_equal(rn_file_tensor_at(file, 0).bytes, rows[i].bytes);
+        rn_file_free(file);
+        FAILS(rn_weights_open(&w, path, err), RN_EUNSUPPORTED, words);
+        WORKS(rn_safetensors_open(&f, path, err));
+        const rn_tensor_view *t = rn_safetensors_at(f, 0);
+        FAILS(rn_tensor_floats(t, 0, 4, floats, err), RN_EUNSUPPORTED, rows[i].name);
+        FAILS(rn_tensor_ints(t, 0, 4, ints, err), RN_EUNSUPPORTED, rows[i].name);
+        rn_safetensors_close(f);
+    }
+}
+
+/* Going through the metadata pair by pair costs what their number says, not its square:
+   a walk from the first for each would take minutes here. */
+static void many_pairs_are_walked_at_once(void **state)
+{
+    (void)state;
+    enum { PAIRS = 200000, ROOM = 24 };
+    char *text = malloc(PAIRS * ROOM + 100), *to = text;
+    assert_non_null(text);
+    to += sprintf(to, "{\"__metadata__\":{");
+    for (int i = 0; i < PAIRS; i++)
+        to += sprintf(to, "%s\"%d\":\"%d\"", i ? "," : "", i, -i);
+    strcpy(to, "}}");
+    rn_safetensors *f;
+    WORKS(rn_safetensors_open(&f, put_file("pairs", text, 0), err));
+    free(text);
+    const char *key, *value;
+    size_t count = 0;
+    const clock_t begin = clock();
+    for (; rn_safetensors_metadata_at(f, count, &key, &value); count++)
+        if (count % 1000 == 0 && clock() - begin > 2 * CLOCKS_PER_SEC)
+            fail_msg("%zu of %d pairs in two seconds", count, PAIRS);
+    assert_int_equal(count, PAIRS);
+    assert_string_equal(key, "199999");
+    assert_string_equal(value, "-199999");
+    assert_string_equal(rn_safetensors_metadata(f, "7"), "-7");
+    rn_safetensors_close(f);
+}
+
 /* The value of a small float format by its definition. */
 static double decode(uint32_t bits, int exponent_bits, int fraction_bits)
 {
@@ -247,7 +314,11 @@ static void hostile_headers_are_refused(void **state)
         {"{\"w\":{\"dtype\":1}}", 0, RN_EFORMAT, "w has no dtype"},
         {"{\"w\":{\"dtype\":\"F32\"}}", 0, RN_EFORMAT, "w has no shape"},
         {"{\"w\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, RN_EFORMAT, "w: data_offsets"},
-        {ONE("F8_E4M3", "[4]", "[0,4]"), 4, RN_EUNSUPPORTED, "w: unknown dtype F8_E4M3"},
+        {ONE("F8_E4M4", "[4]", "[0,4]"), 4, RN_EUNSUPPORTED, "w: unknown dtype F8_E4M4"},
+        {ONE("Q8_0", "[34]", "[0,34]"), 34, RN_EUNSUPPORTED, "w: unknown dtype Q8_0"},
+        {ONE("F4", "[3]", "[0,2]"), 2, RN_EFORMAT, "w: 3 elements of F4 overflow or are"},
+        {ONE("F6_E2M3", "[2]", "[0,2]"), 2, RN_EFORMAT, "not whole bytes"},
+        {ONE("F4", "[4]", "[0,4]"), 4, RN_EFORMAT, "w: its shape in F4 needs 2 bytes"},
         {ONE("f32", "[1]", "[0,4]"), 4, RN_EUNSUPPORTED, "w: unknown dtype"},
         {ONE("F32", "4", "[0,4]"), 4, RN_EFORMAT, "w has no shape"},
         {ONE("F32", "[-1]", "[0,4]"), 4, RN_EFORMAT, "w: dimension 0"},
@@ -257,7 +328,7 @@ static void hostile_headers_are_refused(void **state)
         {ONE("F32", "[4294967296,4294967296]", "[0,0]"), 0, RN_EFORMAT, "overflow"},
         {ONE("U8", "[9223372036854775807,2,2]", "[0,0]"), 0, RN_EFORMAT, "overflow"},
         {ONE("F64", "[4611686018427387904]", "[0,0]"), 0, RN_EFORMAT,
-         "w: its size overflow"},
+         "w: 4611686018427387904 elements of F64 overflow"},
         {ONE("F32", "[99999999999999999999]", "[0,4]"), 4, RN_EFORMAT, "line 1"},
         {ONE("F32", "[2]", "[0,4]"), 4, RN_EFORMAT, "w: its shape in F32 needs 8 bytes"},
         {ONE("F32", "[0]", "[0,4]"), 4, RN_EFORMAT, "needs 0 bytes"},
@@ -442,6 +513,8 @@ int main(void)
         cmocka_unit_test(tensors_come_back),
         cmocka_unit_test(an_empty_list_is_a_file),
         cmocka_unit_test(bad_tensors_are_not_written),
+        cmocka_unit_test(unread_types_are_described),
+        cmocka_unit_test(many_pairs_are_walked_at_once),
         cmocka_unit_test(every_16_bit_float_is_exact),
         cmocka_unit_test(floats_are_read_in_parts),
         cmocka_unit_test(integers_keep_their_sign),

@@ -17,15 +17,17 @@ typedef struct rn_file rn_file;
 /** One tensor; name and type are owned by the file. */
 typedef struct rn_file_tensor {
     const char *name;
-    const char *type; /**< as the format writes it: "F32", "BF16" */
+    const char *type; /**< as the format writes it: "F32", "BF16"; blocks, which are U8
+                           in safetensors, are told as what they are: "Q4_K" */
     int dims;
-    uint64_t shape[8];
+    uint64_t shape[8]; /**< of the numbers, also of blocks */
     uint64_t bytes;
 } rn_file_tensor;
 
 /** Reads and checks the file's header; its numbers are not touched. RN_ENOTFOUND,
    RN_EFORMAT for what is no such file or a damaged one, RN_EUNSUPPORTED for a GGUF file
-   of another version. Tensors of types that the library does not read are told too. */
+   of another version, and for a type of tensors that is not known. Tensors of types that
+   the library does not read are told too, and so are the parts of a split GGUF model. */
 rn_status rn_file_describe(rn_file **out, const char *path, rn_error *err);
 
 /** Frees it; NULL is allowed. */

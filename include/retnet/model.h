@@ -29,7 +29,7 @@ typedef struct rn_model_source {
 /** Sizes that the config and the types of the weights decide. */
 typedef struct rn_model_info {
     char dialect[24];          /**< of what was opened: "native", "fla", "torchscale",
-                                    "syncdoth", "torchscale-2023" */
+                                    "syncdoth", "torchscale-2023", "gguf" */
     uint64_t parameters;       /**< trainable numbers, tied ones once */
     uint64_t weight_bytes;     /**< as held in memory */
     uint64_t state_bytes;      /**< of one sequence, whatever its length */
@@ -73,7 +73,8 @@ rn_status rn_model_create_as(rn_model **out, rn_exec *x, const rn_model_source *
 
 /** A checkpoint looked at: opened and checked as rn_model_open does, but for the numbers
     of its tensors, which are not read. A description as rn_model_describe gives, at once
-    whatever its size. */
+    whatever its size; its types and sizes are those of rn_model_load with
+    RN_WEIGHT_STORED. */
 rn_status rn_model_inspect(rn_model **out, const char *path, rn_error *err);
 
 /** The type that the model holds parameter `index` in. */
@@ -127,8 +128,8 @@ rn_model_tensor rn_model_tensor_at(const rn_model *model, size_t index);
    of one stored tensor, one below the other. Owned by the model. */
 const char *rn_model_tensor_original_name(const rn_model *model, size_t index);
 
-/** How parameter `index` is stored in that checkpoint, as safetensors writes it: "BF16";
-   "F32" for a new model. Owned by the model. */
+/** How parameter `index` is stored in that checkpoint: "BF16" as safetensors writes it,
+   "Q4_K" for blocks; "F32" for a new model. Owned by the model. */
 const char *rn_model_tensor_stored_type(const rn_model *model, size_t index);
 
 /** The presets: name and one-line description; NULL past the end. */

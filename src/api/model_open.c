@@ -116,9 +116,10 @@ static rn_status keep_origin(rn_model *m, const rn_matched *c, rn_error *err)
     return st;
 }
 
-/* A model of the plan's config with the tensors' values. */
-static rn_status build(rn_model **out, rn_exec *x, const rn_matched *c,
-                       rn_weight_type type, const char *path, rn_error *err)
+/* A model of the plan's config in its types, without values; a description when x is
+   NULL. */
+static rn_status lay_out(rn_model **out, rn_exec *x, const rn_matched *c,
+                         rn_weight_type type, const char *path, rn_error *err)
 {
     rn_model *m = NULL;
     const size_t bytes = c->plan->param_count * sizeof(rn_weight_type);
@@ -127,10 +128,22 @@ static rn_status build(rn_model **out, rn_exec *x, const rn_matched *c,
     choose_types(types, c->plan, c->views, type);
     rn_status st = rn_model_new_typed(&m, x, &c->plan->config, types, err);
     free(types);
-    if (!st) st = fill_weights(m, c->views, path, err);
+    if (!st) st = keep_origin(m, c, err);
+    if (st) rn_model_free(m);
+    else *out = m;
+    return st;
+}
+
+/* The same with the tensors' values. */
+static rn_status build(rn_model **out, rn_exec *x, const rn_matched *c,
+                       rn_weight_type type, const char *path, rn_error *err)
+{
+    rn_model *m = NULL;
+    rn_status st = lay_out(&m, x, c, type, path, err);
+    if (st) return st;
+    st = fill_weights(m, c->views, path, err);
     row_source rows = {m, c->views, path};
     if (!st) st = rn_model_pack(m, stored_rows, &rows, err);
-    if (!st) st = keep_origin(m, c, err);
     if (st) {
         rn_model_free(m);
         return st;
@@ -157,11 +170,7 @@ rn_status rn_model_inspect(rn_model **out, const char *path, rn_error *err)
     rn_matched c;
     rn_status st = rn_matched_open(&c, path, err);
     if (st) return st;
-    st = keep_origin(c.plan, &c, err);
-    if (!st) {
-        *out = c.plan;
-        c.plan = NULL;
-    }
+    st = lay_out(out, NULL, &c, RN_WEIGHT_STORED, path, err);
     rn_matched_close(&c);
     return st;
 }

@@ -9,28 +9,39 @@
 
 #define DTYPES (sizeof table / sizeof table[0])
 
+/* `block` elements take `bytes` bytes; blocks of numbers (0) have theirs in
+   core/weight_type.h. */
 static const struct {
     const char *name;
-    size_t size;         /* of an element; 0: blocks */
+    size_t block, bytes;
     rn_weight_type type; /* RN_WEIGHT_STORED: none */
 } table[] = {
-    [RN_DTYPE_F32] = {"F32", 4, RN_WEIGHT_F32},
-    [RN_DTYPE_F64] = {"F64", 8, RN_WEIGHT_STORED},
-    [RN_DTYPE_F16] = {"F16", 2, RN_WEIGHT_F16},
-    [RN_DTYPE_BF16] = {"BF16", 2, RN_WEIGHT_BF16},
-    [RN_DTYPE_I64] = {"I64", 8, RN_WEIGHT_STORED},
-    [RN_DTYPE_I32] = {"I32", 4, RN_WEIGHT_STORED},
-    [RN_DTYPE_I16] = {"I16", 2, RN_WEIGHT_STORED},
-    [RN_DTYPE_I8] = {"I8", 1, RN_WEIGHT_STORED},
-    [RN_DTYPE_U8] = {"U8", 1, RN_WEIGHT_STORED},
-    [RN_DTYPE_U16] = {"U16", 2, RN_WEIGHT_STORED},
-    [RN_DTYPE_U32] = {"U32", 4, RN_WEIGHT_STORED},
-    [RN_DTYPE_U64] = {"U64", 8, RN_WEIGHT_STORED},
-    [RN_DTYPE_BOOL] = {"BOOL", 1, RN_WEIGHT_STORED},
-    [RN_DTYPE_Q8_0] = {"Q8_0", 0, RN_WEIGHT_Q8_0},
-    [RN_DTYPE_Q4_0] = {"Q4_0", 0, RN_WEIGHT_Q4_0},
-    [RN_DTYPE_Q4_K] = {"Q4_K", 0, RN_WEIGHT_Q4_K},
-    [RN_DTYPE_Q6_K] = {"Q6_K", 0, RN_WEIGHT_Q6_K},
+    [RN_DTYPE_F32] = {"F32", 1, 4, RN_WEIGHT_F32},
+    [RN_DTYPE_F64] = {"F64", 1, 8, RN_WEIGHT_STORED},
+    [RN_DTYPE_F16] = {"F16", 1, 2, RN_WEIGHT_F16},
+    [RN_DTYPE_BF16] = {"BF16", 1, 2, RN_WEIGHT_BF16},
+    [RN_DTYPE_I64] = {"I64", 1, 8, RN_WEIGHT_STORED},
+    [RN_DTYPE_I32] = {"I32", 1, 4, RN_WEIGHT_STORED},
+    [RN_DTYPE_I16] = {"I16", 1, 2, RN_WEIGHT_STORED},
+    [RN_DTYPE_I8] = {"I8", 1, 1, RN_WEIGHT_STORED},
+    [RN_DTYPE_U8] = {"U8", 1, 1, RN_WEIGHT_STORED},
+    [RN_DTYPE_U16] = {"U16", 1, 2, RN_WEIGHT_STORED},
+    [RN_DTYPE_U32] = {"U32", 1, 4, RN_WEIGHT_STORED},
+    [RN_DTYPE_U64] = {"U64", 1, 8, RN_WEIGHT_STORED},
+    [RN_DTYPE_BOOL] = {"BOOL", 1, 1, RN_WEIGHT_STORED},
+    [RN_DTYPE_F4] = {"F4", 2, 1, RN_WEIGHT_STORED},
+    [RN_DTYPE_F6_E2M3] = {"F6_E2M3", 4, 3, RN_WEIGHT_STORED},
+    [RN_DTYPE_F6_E3M2] = {"F6_E3M2", 4, 3, RN_WEIGHT_STORED},
+    [RN_DTYPE_F8_E4M3] = {"F8_E4M3", 1, 1, RN_WEIGHT_STORED},
+    [RN_DTYPE_F8_E5M2] = {"F8_E5M2", 1, 1, RN_WEIGHT_STORED},
+    [RN_DTYPE_F8_E8M0] = {"F8_E8M0", 1, 1, RN_WEIGHT_STORED},
+    [RN_DTYPE_F8_E4M3FNUZ] = {"F8_E4M3FNUZ", 1, 1, RN_WEIGHT_STORED},
+    [RN_DTYPE_F8_E5M2FNUZ] = {"F8_E5M2FNUZ", 1, 1, RN_WEIGHT_STORED},
+    [RN_DTYPE_C64] = {"C64", 1, 8, RN_WEIGHT_STORED},
+    [RN_DTYPE_Q8_0] = {"Q8_0", 0, 0, RN_WEIGHT_Q8_0},
+    [RN_DTYPE_Q4_0] = {"Q4_0", 0, 0, RN_WEIGHT_Q4_0},
+    [RN_DTYPE_Q4_K] = {"Q4_K", 0, 0, RN_WEIGHT_Q4_K},
+    [RN_DTYPE_Q6_K] = {"Q6_K", 0, 0, RN_WEIGHT_Q6_K},
 };
 
 const char *rn_dtype_name(rn_dtype dtype)
@@ -40,12 +51,17 @@ const char *rn_dtype_name(rn_dtype dtype)
 
 bool rn_dtype_bytes(rn_dtype dtype, uint64_t count, uint64_t *bytes)
 {
-    uint64_t block = 1, each = table[dtype].size;
+    uint64_t block = table[dtype].block, each = table[dtype].bytes;
     if (rn_dtype_is_blocks(dtype)) {
         block = rn_weight_block(table[dtype].type);
         each = rn_weight_block_bytes(table[dtype].type);
     }
     return count % block == 0 && !__builtin_mul_overflow(count / block, each, bytes);
+}
+
+bool rn_dtype_is_read(rn_dtype dtype)
+{
+    return dtype < RN_DTYPE_F4 || dtype > RN_DTYPE_C64;
 }
 
 bool rn_dtype_weight_type(rn_dtype dtype, rn_weight_type *out)
@@ -126,8 +142,9 @@ rn_status rn_tensor_floats(const rn_tensor_view *t, uint64_t begin, uint64_t cou
         floats_of_doubles(out, (const unsigned char *)t->data + begin * sizeof(double),
                           count);
     else
-        return rn_fail(err, RN_EUNSUPPORTED, "tensor %s: %s, expected floating point",
-                       t->name, rn_dtype_name(t->dtype));
+        return rn_fail(err, RN_EUNSUPPORTED,
+                       "tensor %s: %s, expected F32, F64, F16, BF16 or blocks", t->name,
+                       rn_dtype_name(t->dtype));
     return RN_OK;
 }
 
@@ -144,7 +161,7 @@ static bool is_integer(rn_dtype dtype)
 /* The integer at `at`; false when it does not fit. */
 static bool load_int(rn_dtype dtype, const unsigned char *at, int64_t *out)
 {
-    size_t size = table[dtype].size;
+    size_t size = table[dtype].bytes;
     uint64_t bits = 0;
     memcpy(&bits, at, size);
     unsigned spare = is_signed(dtype) ? 64 - 8 * (unsigned)size : 0;
@@ -162,7 +179,7 @@ rn_status rn_tensor_ints(const rn_tensor_view *t, uint64_t begin, uint64_t count
                        rn_dtype_name(t->dtype));
     const unsigned char *data = t->data;
     for (uint64_t i = 0; i < count; i++)
-        if (!load_int(t->dtype, data + (begin + i) * table[t->dtype].size, &out[i]))
+        if (!load_int(t->dtype, data + (begin + i) * table[t->dtype].bytes, &out[i]))
             return rn_fail(err, RN_EFORMAT, "tensor %s: element %llu is above 2^63 - 1",
                            t->name, (unsigned long long)(begin + i));
     return RN_OK;

@@ -176,12 +176,6 @@ static rn_status read_alignment(rn_gguf *f, rn_error *err)
                        ", not a power of two up to %" PRId64,
                        f->path, n, MAX_ALIGNMENT);
     f->alignment = (size_t)n;
-    v = rn_gguf_find(f, "split.count");
-    if (v && rn_gguf_int(v, &n) && n > 1)
-        return rn_fail(err, RN_EUNSUPPORTED,
-                       "%s: one of %" PRId64 " parts of a model (split.count), which are "
-                       "not read",
-                       f->path, n);
     return RN_OK;
 }
 
@@ -363,8 +357,15 @@ const char *rn_gguf_type_at(const rn_gguf *f, size_t index)
     return f->tensors[index].kind->name;
 }
 
-rn_status rn_gguf_check_types(const rn_gguf *f, const char *path, rn_error *err)
+rn_status rn_gguf_check_model(const rn_gguf *f, const char *path, rn_error *err)
 {
+    int64_t parts;
+    const rn_gguf_value *split = rn_gguf_find(f, "split.count");
+    if (split && rn_gguf_int(split, &parts) && parts > 1)
+        return rn_fail(err, RN_EUNSUPPORTED,
+                       "%s: one of %" PRId64 " parts of a model (split.count), which are "
+                       "not read",
+                       path, parts);
     for (size_t i = 0; i < f->count; i++)
         if (!rn_gguf_kind_is_read(f->tensors[i].kind))
             return rn_fail(err, RN_EUNSUPPORTED,

@@ -46,8 +46,9 @@ size_t rn_gguf_count(const rn_gguf *f);
 const rn_tensor_view *rn_gguf_at(const rn_gguf *f, size_t index);
 const char *rn_gguf_type_at(const rn_gguf *f, size_t index);
 
-/* RN_EUNSUPPORTED, naming tensor and type, unless all tensors can be read. */
-rn_status rn_gguf_check_types(const rn_gguf *f, const char *path, rn_error *err);
+/* Whether the file can be read as a model: RN_EUNSUPPORTED for one part of several, and,
+   naming tensor and type, for tensors that cannot be read. */
+rn_status rn_gguf_check_model(const rn_gguf *f, const char *path, rn_error *err);
 
 /* Metadata in the file's order; false past the end. */
 bool rn_gguf_pair_at(const rn_gguf *f, size_t index, const char **key,

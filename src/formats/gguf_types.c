@@ -12,7 +12,7 @@ static const rn_gguf_kind kinds[] = {
     {6, "Q5_0", 32, 22, NONE},
     {7, "Q5_1", 32, 24, NONE},
     {8, "Q8_0", 32, 34, RN_DTYPE_Q8_0},
-    {9, "Q8_1", 32, 40, NONE},
+    {9, "Q8_1", 32, 36, NONE},
     {10, "Q2_K", 256, 84, NONE},
     {11, "Q3_K", 256, 110, NONE},
     {12, "Q4_K", 256, 144, RN_DTYPE_Q4_K},
@@ -37,6 +37,9 @@ static const rn_gguf_kind kinds[] = {
     {34, "TQ1_0", 256, 54, NONE},
     {35, "TQ2_0", 256, 66, NONE},
     {39, "MXFP4", 32, 17, NONE},
+    {40, "NVFP4", 64, 36, NONE},
+    {41, "Q1_0", 128, 18, NONE},
+    {42, "Q2_0", 64, 18, NONE},
 };
 #define KINDS (sizeof kinds / sizeof kinds[0])
 

@@ -16,6 +16,11 @@
 #define PREFIX   ((size_t)8) /* bytes of the header's length */
 #define MAX_NAME ((size_t)512)
 
+/* Of __metadata__; both strings are the header's. */
+typedef struct pair {
+    const char *key, *value;
+} pair;
+
 struct rn_safetensors {
     const char *path; /* of the caller, while opening */
     rn_map map;
@@ -25,6 +30,8 @@ struct rn_safetensors {
     size_t count;
     rn_tensor_view *views;          /* by place in the file */
     const rn_tensor_view **by_name; /* sorted */
+    size_t pair_count;
+    pair *pairs; /* in the file's order */
 };
 
 void rn_safetensors_close(rn_safetensors *f)
@@ -34,6 +41,7 @@ void rn_safetensors_close(rn_safetensors *f)
     rn_map_close(&f->map);
     free(f->views);
     free(f->by_name);
+    free(f->pairs);
     free(f);
 }
 
@@ -106,8 +114,10 @@ static rn_status read_shape(const rn_safetensors *f, rn_tensor_view *t,
                            t->name);
     }
     if (!rn_dtype_bytes(t->dtype, t->count, &t->bytes))
-        return rn_fail(err, RN_EFORMAT, "%s: tensor %s: its size overflows", f->path,
-                       t->name);
+        return rn_fail(err, RN_EFORMAT,
+                       "%s: tensor %s: %" PRIu64
+                       " elements of %s overflow or are not whole bytes",
+                       f->path, t->name, t->count, rn_dtype_name(t->dtype));
     t->dims = (int)dims;
     return RN_OK;
 }
@@ -151,18 +161,23 @@ static rn_status read_tensor(const rn_safetensors *f, rn_tensor_view *t,
     return st ? st : read_offsets(f, t, json_object_get(entry, "data_offsets"), err);
 }
 
-static rn_status check_metadata(const rn_safetensors *f, json_t *metadata, rn_error *err)
+/* Kept beside the document, which has no way to pair number i but from the first on. */
+static rn_status read_metadata(rn_safetensors *f, json_t *metadata, rn_error *err)
 {
+    const size_t count = json_object_size(metadata);
     if (!json_is_object(metadata))
         return rn_fail(err, RN_EFORMAT, "%s: __metadata__ is not an object", f->path);
+    f->pairs = calloc(count + 1, sizeof *f->pairs);
+    if (!f->pairs) return rn_fail_memory(err, f->path, count * sizeof *f->pairs);
     const char *key;
     json_t *value;
-    json_object_foreach(
-        (json_t *)(uintptr_t)metadata, key,
-        value) if (!json_is_string(value)) return rn_fail(err, RN_EFORMAT,
-                                                          "%s: __metadata__ holds "
-                                                          "something not a string",
-                                                          f->path);
+    json_object_foreach(metadata, key, value)
+    {
+        if (!json_is_string(value))
+            return rn_fail(err, RN_EFORMAT,
+                           "%s: __metadata__ holds something not a string", f->path);
+        f->pairs[f->pair_count++] = (pair){key, json_string_value(value)};
+    }
     return RN_OK;
 }
 
@@ -179,7 +194,7 @@ static rn_status read_entries(rn_safetensors *f, rn_error *err)
     {
         rn_status st;
         if (!strcmp(key, "__metadata__")) {
-            st = check_metadata(f, value, err);
+            st = read_metadata(f, value, err);
         } else {
             rn_tensor_view *t = &f->views[f->count++];
             t->name = key;
@@ -230,20 +245,16 @@ static rn_status check_places(const rn_safetensors *f, rn_error *err)
 /* The metadata say of which type the blocks of each block tensor are. */
 static rn_status read_block_types(rn_safetensors *f, rn_error *err)
 {
-    const char *key;
-    json_t *value;
-    json_object_foreach(json_object_get(f->header, "__metadata__"), key, value)
-    {
-        const char *name = rn_block_tensor_name(key);
+    rn_status st = RN_OK;
+    for (size_t i = 0; i < f->pair_count && !st; i++) {
+        const char *name = rn_block_tensor_name(f->pairs[i].key);
         if (!name) continue;
         const rn_tensor_view *t = rn_safetensors_find(f, name);
-        const char *type = json_string_value(value);
-        rn_status st =
-            t ? rn_block_tensor_view(&f->views[t - f->views], type, f->path, err)
-              : rn_block_tensor_missing(name, f->path, err);
-        if (st) return st;
+        st = t ? rn_block_tensor_view(&f->views[t - f->views], f->pairs[i].value, f->path,
+                                      err)
+               : rn_block_tensor_missing(name, f->path, err);
     }
-    return RN_OK;
+    return st;
 }
 
 static rn_status read_file(rn_safetensors *f, rn_error *err)
@@ -293,6 +304,17 @@ const rn_tensor_view *rn_safetensors_find(const rn_safetensors *f, const char *n
     return found ? *found : NULL;
 }
 
+rn_status rn_safetensors_check_dtypes(const rn_safetensors *f, const char *path,
+                                      rn_error *err)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (!rn_dtype_is_read(f->views[i].dtype))
+            return rn_fail(err, RN_EUNSUPPORTED,
+                           "%s: tensor %s has dtype %s, which is not read", path,
+                           f->views[i].name, rn_dtype_name(f->views[i].dtype));
+    return RN_OK;
+}
+
 const char *rn_safetensors_metadata(const rn_safetensors *f, const char *key)
 {
     return json_string_value(
@@ -302,11 +324,8 @@ const char *rn_safetensors_metadata(const rn_safetensors *f, const char *key)
 bool rn_safetensors_metadata_at(const rn_safetensors *f, size_t index, const char **key,
                                 const char **value)
 {
-    json_t *metadata = json_object_get(f->header, "__metadata__");
-    void *at = json_object_iter(metadata);
-    while (at && index--) at = json_object_iter_next(metadata, at);
-    if (!at) return false;
-    *key = json_object_iter_key(at);
-    *value = json_string_value(json_object_iter_value(at));
+    if (index >= f->pair_count) return false;
+    *key = f->pairs[index].key;
+    *value = f->pairs[index].value;
     return true;
 }

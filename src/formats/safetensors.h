@@ -29,6 +29,16 @@ typedef enum rn_dtype {
     RN_DTYPE_U32,
     RN_DTYPE_U64,
     RN_DTYPE_BOOL,
+    /* Known by name and size alone (rn_dtype_is_read). */
+    RN_DTYPE_F4,
+    RN_DTYPE_F6_E2M3,
+    RN_DTYPE_F6_E3M2,
+    RN_DTYPE_F8_E4M3,
+    RN_DTYPE_F8_E5M2,
+    RN_DTYPE_F8_E8M0,
+    RN_DTYPE_F8_E4M3FNUZ,
+    RN_DTYPE_F8_E5M2FNUZ,
+    RN_DTYPE_C64,
     /* Blocks (core/weight_type.h). A file stores them as U8 [rows][bytes of a row], and
        its metadata "type:NAME" tells which they are; views of them have the shape of the
        numbers. */
@@ -40,7 +50,11 @@ typedef enum rn_dtype {
 
 const char *rn_dtype_name(rn_dtype dtype); /* "F32", "Q4_K" */
 
-/* Bytes of `count` elements; false when they overflow or are not whole blocks. */
+/* Whether elements can be read; all dtypes can be listed. */
+bool rn_dtype_is_read(rn_dtype dtype);
+
+/* Bytes of `count` elements; false when they overflow or are not whole blocks or bytes.
+ */
 bool rn_dtype_bytes(rn_dtype dtype, uint64_t count, uint64_t *bytes);
 
 /* F32, BF16, F16 and blocks as weight types, and back; false for the other dtypes. */
@@ -65,6 +79,9 @@ void rn_safetensors_close(rn_safetensors *f);
 size_t rn_safetensors_count(const rn_safetensors *f);
 const rn_tensor_view *rn_safetensors_at(const rn_safetensors *f, size_t index);
 const rn_tensor_view *rn_safetensors_find(const rn_safetensors *f, const char *name);
+/* RN_EUNSUPPORTED, naming tensor and dtype, unless all tensors can be read. */
+rn_status rn_safetensors_check_dtypes(const rn_safetensors *f, const char *path,
+                                      rn_error *err);
 /* A string of __metadata__, or NULL. */
 const char *rn_safetensors_metadata(const rn_safetensors *f, const char *key);
 /* Pair `index` of __metadata__, in the file's order; false past the end. */

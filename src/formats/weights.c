@@ -42,8 +42,10 @@ static rn_status add_file(rn_weights *w, const char *folder, const char *name,
     rn_safetensors *file = NULL;
     rn_status st = path && kept ? RN_OK : rn_fail_memory(err, name, strlen(name) + 1);
     if (!st) st = rn_safetensors_open(&file, path, err);
+    if (!st) st = rn_safetensors_check_dtypes(file, path, err);
     free(path);
     if (st) {
+        rn_safetensors_close(file);
         free(kept);
         return st;
     }
@@ -200,7 +202,7 @@ rn_status rn_weights_open(rn_weights **out, const char *path, rn_error *err)
         st = open_folder(w, path, err);
     } else if (rn_gguf_is(path)) {
         st = rn_gguf_open(&w->gguf, path, err);
-        if (!st) st = rn_gguf_check_types(w->gguf, path, err);
+        if (!st) st = rn_gguf_check_model(w->gguf, path, err);
         if (!st) w->count = rn_gguf_count(w->gguf);
     } else if (is_index(path, &folder)) {
         st = open_named_index(w, folder, path, err);

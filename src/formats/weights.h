@@ -9,7 +9,8 @@ typedef struct rn_weights rn_weights;
 
 /* Opens a safetensors or GGUF file, a folder with model.safetensors or
    model.safetensors.index.json, or such an index itself. An index must name every tensor,
-   in the shard that has it. */
+   in the shard that has it. RN_EUNSUPPORTED, naming the tensor, for types that are not
+   read, and for one part of a GGUF model. */
 rn_status rn_weights_open(rn_weights **out, const char *path, rn_error *err);
 void rn_weights_close(rn_weights *w);
 

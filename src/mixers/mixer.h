@@ -135,8 +135,8 @@ struct rn_mixer {
     void (*fold)(rn_exec *x, const rn_mixer_config *c, rn_row_norm norm, float *state,
                  const float *tail, size_t count);
     /* Puts a layer's state into halves (kernels/halves.h) or back into floats, outside of
-       teams. `state` NULL: only tells whether steps take states in halves. NULL instead
-       of the function: they never do. */
+       teams. `state` NULL: only tells whether steps take states in halves, and needs no
+       x. NULL instead of the function: they never do. */
     bool (*halve)(rn_exec *x, const rn_mixer_config *c, float *state, bool split);
     double (*flops_per_token)(const rn_mixer_config *c);
 };

@@ -346,10 +346,10 @@ static void begin(rn_decoder *d, size_t batch, rn_sequence *const *sequences,
 }
 
 /* Whether every product with a matrix rounds its activations to bytes; an absent one has
-   none that does not. */
+   none that does not. Float32 ones have no parts. */
 static bool rounds_to_bytes(const rn_matrix *w)
 {
-    if (w->f32) return false;
+    if (w->n && !w->parts) return false;
     for (size_t i = 0; i < w->parts; i++)
         if (rn_acts_of(w->part[i].type, false) != RN_ACTS_Q8) return false;
     return true;
@@ -358,7 +358,7 @@ static bool rounds_to_bytes(const rn_matrix *w)
 bool rn_model_halves(const rn_model *m)
 {
     const rn_mixer_config *c = &m->config.mixer;
-    if (!m->x || !c->kind->halve || !c->kind->halve(m->x, c, NULL, true)) return false;
+    if (!c->kind->halve || !c->kind->halve(m->x, c, NULL, true)) return false;
     for (size_t i = 0; i < m->config.layers; i++)
         for (size_t j = 0; j < RN_MAX_PARAMS; j++)
             if (!rounds_to_bytes(&m->at->layers[i].mixer_matrix[j])) return false;

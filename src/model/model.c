@@ -30,7 +30,7 @@ static size_t offset_of(range r, const char *prefix, const char *name)
 }
 
 /* The matrix that begins with parameter p, those joined to it included; none for one that
-   is joined itself. */
+   is joined itself. In a description its parts have types and rows, but no data. */
 static rn_matrix matrix_from(const rn_model *m, const rn_param *p)
 {
     rn_matrix w = {0};
@@ -42,10 +42,12 @@ static rn_matrix matrix_from(const rn_model *m, const rn_param *p)
     for (size_t i = first; i < end; i++) {
         const rn_param *q = &m->params[i];
         w.n += q->shape[0];
-        if (w.f32 || !m->weights) continue;
+        if (q->type == RN_WEIGHT_F32) continue;
         if (q->panels != RN_ABSENT)
             w.part[w.parts++] =
-                (rn_panels){.type = q->type, .k = w.k, .data = m->panels + q->panels};
+                (rn_panels){.type = q->type,
+                            .k = w.k,
+                            .data = m->panels ? m->panels + q->panels : NULL};
         w.part[w.parts - 1].n += q->shape[0];
     }
     return w;
