@@ -413,6 +413,30 @@ static void blocks_stay_at_home(void **state)
     check_loss(small, with_losses(small, "hf-fla", 1), 1e-6);
 }
 
+/* Whole numbers are no weights, whatever their shape: nothing is made of them. */
+static void integers_are_no_weights(void **state)
+{
+    (void)state;
+    static const int32_t numbers[23 * 24];
+    static const char *const layouts[] = {"native", "hf-fla", "torchscale", "gguf"};
+    const char *in = copy_golden(SAVE(FLA_LIKE), "integers"), *out = fresh();
+    const char *words = "integers: tensor embedding.weight: I32, expected floating point";
+    const rn_tensor_view added = {.name = "embedding.weight",
+                                  .dtype = RN_DTYPE_I32,
+                                  .dims = 2,
+                                  .shape = {23, 24},
+                                  .data = numbers};
+    add_tensor("integers", &added);
+    for (size_t i = 0; i < COUNT(layouts); i++)
+        FAILS(convert(in, out, layouts[i], true, NULL, err), RN_EUNSUPPORTED, words);
+    rn_quantize_options how = {.type = RN_WEIGHT_Q8_0};
+    FAILS(rn_quantize(in, out, &how, NULL, err), RN_EUNSUPPORTED, words);
+    rn_model *m;
+    FAILS(rn_model_inspect(&m, in, err), RN_EUNSUPPORTED, words);
+    FAILS(rn_model_open(&m, exec, in, err), RN_EUNSUPPORTED, words);
+    assert_false(rn_path_exists(out));
+}
+
 /* ---- the folder ---- */
 
 static void side_files_and_ids(void **state)
@@ -547,6 +571,7 @@ int main(void)
         cmocka_unit_test(each_obstacle_is_named),
         cmocka_unit_test(lost_factors_are_folded),
         cmocka_unit_test(blocks_stay_at_home),
+        cmocka_unit_test(integers_are_no_weights),
         cmocka_unit_test(side_files_and_ids),
         cmocka_unit_test(nothing_half_made),
         cmocka_unit_test(program),

@@ -63,6 +63,15 @@ static rn_status fail_presence(rn_checkpoint *ck, const char *stored, const char
                    key ? " (" : "", key ? key : "", key ? ")" : "");
 }
 
+/* Shape and type of a parameter's tensor. */
+static rn_status check_tensor(const rn_param *p, const rn_tensor_view *t,
+                              rn_checkpoint *ck, const char *path, rn_error *err)
+{
+    if (!has_shape(p, t)) return fail_shape(p, ck, path, err);
+    rn_status st = rn_tensor_floats(t, 0, 0, NULL, err);
+    return st ? rn_blame_file(err, st, path) : RN_OK;
+}
+
 /* views[i] becomes parameter i's tensor in the checkpoint. */
 static rn_status match_tensors(rn_tensor_view *views, const rn_model *plan,
                                rn_checkpoint *ck, const char *path, rn_error *err)
@@ -73,7 +82,8 @@ static rn_status match_tensors(rn_tensor_view *views, const rn_model *plan,
         if (!t)
             return fail_presence(ck, rn_checkpoint_original_name(ck, p->name),
                                  "is missing", path, err);
-        if (!has_shape(p, t)) return fail_shape(p, ck, path, err);
+        rn_status st = check_tensor(p, t, ck, path, err);
+        if (st) return st;
         views[i] = *t;
     }
     const char *unused = rn_checkpoint_unused(ck);

@@ -14,8 +14,8 @@ typedef struct rn_matched {
 } rn_matched;
 
 /* Everything that can be checked without reading a number: the config, that each
-   parameter has a tensor of its shape, and each tensor a parameter. RN_EFORMAT otherwise.
- */
+   parameter has a tensor of its shape, and each tensor a parameter. RN_EFORMAT otherwise;
+   RN_EUNSUPPORTED for a tensor that is not of floating point. */
 rn_status rn_matched_open(rn_matched *out, const char *path, rn_error *err);
 void rn_matched_close(rn_matched *m);
 
