@@ -3,7 +3,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include "api/convert.h"
 
-#include "api/blame.h"
 #include "api/matched.h"
 #include "core/file.h"
 #include "formats/dtype.h"

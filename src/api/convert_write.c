@@ -6,7 +6,6 @@
  */
 #include "api/convert.h"
 
-#include "api/blame.h"
 #include "core/arena.h"
 
 #include <math.h>
@@ -75,9 +74,10 @@ static rn_status read_columns(const rn_conversion *c, const char *name, source *
     s->columns = malloc(s->length * sizeof *s->columns);
     if (!s->columns) return rn_fail_memory(err, name, s->length * sizeof *s->columns);
     rn_status st = rn_tensor_floats(v, 0, v->count, s->columns, err);
+    if (st) return rn_blame_file(err, st, c->path);
     for (size_t i = (size_t)v->count; i < s->length; i++)
         s->columns[i] = s->columns[i % v->count];
-    return st;
+    return RN_OK;
 }
 
 /* How the rows of a parameter of the mixer move. */

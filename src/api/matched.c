@@ -5,8 +5,6 @@
  */
 #include "api/matched.h"
 
-#include "api/blame.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
