@@ -159,16 +159,20 @@ static int open_tokenizer(const cli_args *args, const char *path, cli_model *out
     return CLI_DONE;
 }
 
+void cli_warn_of_key(const cli_args *args, const char *key, const char *label)
+{
+    char line[1000];
+    if (cli_given(args, "quiet")) return;
+    snprintf(line, sizeof line, "warning: %s: config key '%s' is unknown and ignored",
+             label, key);
+    cli_print_error(NULL, line);
+}
+
 void cli_warn_of_keys(const cli_args *args, const rn_model *model, const char *label)
 {
     const char *key;
-    char line[1000];
-    if (cli_given(args, "quiet")) return;
-    for (size_t i = 0; (key = rn_model_unknown_key(model, i)) != NULL; i++) {
-        snprintf(line, sizeof line, "warning: %s: config key '%s' is unknown and ignored",
-                 label, key);
-        cli_print_error(NULL, line);
-    }
+    for (size_t i = 0; (key = rn_model_unknown_key(model, i)) != NULL; i++)
+        cli_warn_of_key(args, key, label);
 }
 
 /* For a command whose weights can be of any type: a random model is float32 unless it is

@@ -459,6 +459,41 @@ static void side_files_and_ids(void **state)
     check_configs(in, out, 26);
 }
 
+/* A key that nobody knows is told before it is dropped, to every layout. */
+static void unknown_keys_are_told(void **state)
+{
+    (void)state;
+    static const char *const layouts[] = {"native", "hf-fla", "torchscale", "gguf"};
+    const char *in = copy_golden(RN_GOLDEN "/fla-bf16", "keys");
+    change_config("keys", "share_conv_kernel", "true");
+    change_config("keys", "rms_norm_eps", "1e-5");
+    const char *keys = "share_conv_kernel\nrms_norm_eps\n";
+    for (size_t i = 0; i < COUNT(layouts); i++) {
+        rn_convert_options how = {
+            .to = layouts[i], .lossy = true, .unknown_key = tell, .user = told};
+        told[0] = '\0';
+        WORKS(rn_convert(in, fresh(), &how, NULL, err));
+        assert_string_equal(told, keys);
+    }
+    rn_quantize_options small = {
+        .type = RN_WEIGHT_Q8_0, .unknown_key = tell, .user = told};
+    told[0] = '\0';
+    WORKS(rn_quantize(in, fresh(), &small, NULL, err));
+    assert_string_equal(told, keys);
+    child runs[] = {RUN("convert", in, fresh(), "--to", "native"),
+                    RUN("quantize", in, fresh(), "--type", "bf16")};
+    for (size_t i = 0; i < COUNT(runs); i++) {
+        assert_int_equal(runs[i].code, 0);
+        assert_non_null(strstr(runs[i].err, "retnet: warning: "));
+        assert_non_null(strstr(runs[i].err, "keys: config key 'share_conv_kernel' is "
+                                            "unknown and ignored\n"));
+        child_free(&runs[i]);
+    }
+    child c = RUN("convert", in, fresh(), "--to", "native", "--quiet");
+    check_done(&c);
+    child_free(&c);
+}
+
 static size_t entries(const char *path)
 {
     size_t count = 0;
@@ -573,6 +608,7 @@ int main(void)
         cmocka_unit_test(blocks_stay_at_home),
         cmocka_unit_test(integers_are_no_weights),
         cmocka_unit_test(side_files_and_ids),
+        cmocka_unit_test(unknown_keys_are_told),
         cmocka_unit_test(nothing_half_made),
         cmocka_unit_test(program),
         cmocka_unit_test(program_gradients_of_a_fused_layout),

@@ -18,6 +18,9 @@ typedef struct rn_convert_options {
     bool lossy;     /**< go as near as the layout can where it cannot say the same */
     /** NULL, or told of everything that is not the same, a sentence each (lossy only). */
     void (*lost)(void *user, const char *what);
+    /** NULL, or told of every key of the input's config that nobody knows; it is left
+       out. */
+    void (*unknown_key)(void *user, const char *key);
     /** NULL, or called after each tensor (`done` of `total` bytes are written); true
        stops the work with RN_EINTERRUPTED, nothing written. */
     bool (*progress)(void *user, uint64_t done, uint64_t total);

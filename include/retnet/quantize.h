@@ -30,6 +30,9 @@ typedef struct rn_quantize_options {
     bool (*progress)(void *user, uint64_t done, uint64_t total);
     /** NULL, or told of every tensor whose rows did not divide, and what it becomes. */
     void (*fallback)(void *user, const char *tensor, rn_weight_type type);
+    /** NULL, or told of every key of the input's config that nobody knows; it is left
+        out. */
+    void (*unknown_key)(void *user, const char *key);
     void *user;
 } rn_quantize_options;
 

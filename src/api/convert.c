@@ -87,6 +87,7 @@ static rn_status plan(rn_conversion *c, rn_error *err)
 {
     rn_status st = rn_matched_open(&c->in, c->path, err);
     if (st) return st;
+    rn_matched_tell_unknown(&c->in, c->options->unknown_key, c->options->user);
     c->from = c->to = c->in.plan->config;
     for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)
         if (!strcmp(c->options->to, targets[i].name)) return targets[i].plan(c, err);

@@ -100,6 +100,8 @@ static rn_status plan_tensors(converting *c, rn_error *err)
 {
     rn_status st = rn_matched_open(&c->from, c->in, err);
     if (st) return st;
+    const rn_convert_options *o = c->options;
+    if (o) rn_matched_tell_unknown(&c->from, o->unknown_key, o->user);
     size_t count = c->from.plan->param_count;
     c->views = calloc(count + 1, sizeof *c->views);
     c->names = calloc(count + 1, sizeof *c->names);

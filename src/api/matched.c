@@ -119,3 +119,10 @@ rn_status rn_matched_open(rn_matched *out, const char *path, rn_error *err)
     else *out = m;
     return st;
 }
+
+void rn_matched_tell_unknown(const rn_matched *m,
+                             void (*tell)(void *user, const char *key), void *user)
+{
+    const char *const *keys = rn_checkpoint_unknown_keys(m->checkpoint);
+    for (; tell && *keys; keys++) tell(user, *keys);
+}

@@ -19,4 +19,8 @@ typedef struct rn_matched {
 rn_status rn_matched_open(rn_matched *out, const char *path, rn_error *err);
 void rn_matched_close(rn_matched *m);
 
+/* Calls tell, unless it is NULL, for every key of the config that nobody knows. */
+void rn_matched_tell_unknown(const rn_matched *m,
+                             void (*tell)(void *user, const char *key), void *user);
+
 #endif

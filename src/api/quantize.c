@@ -127,6 +127,7 @@ static rn_status plan(rewriting *r, rn_error *err)
 {
     rn_status st = rn_matched_open(&r->in, r->path, err);
     if (st) return st;
+    rn_matched_tell_unknown(&r->in, r->options->unknown_key, r->options->user);
     size_t count = r->in.plan->param_count;
     r->out = calloc(count + 1, sizeof *r->out);
     if (!r->out) return rn_fail_memory(err, "tensor views", count * sizeof *r->out);
