@@ -6,6 +6,7 @@
 
 #include "child.h"
 
+#include "formats/gguf.h"
 #include "retnet/convert.h"
 #include "retnet/eval.h"
 #include "retnet/quantize.h"
@@ -413,6 +414,56 @@ static void blocks_stay_at_home(void **state)
     check_loss(small, with_losses(small, "hf-fla", 1), 1e-6);
 }
 
+/* A copy of a GGUF file of width 32 with its last norm in one Q8_0 block. */
+static const char *with_norm_in_a_block(const char *from)
+{
+    static rn_tensor_view views[96];
+    float numbers[32];
+    unsigned char block[34];
+    rn_gguf *f;
+    rn_gguf_meta meta = {0};
+    rn_gguf_writer *w;
+    const char *out = fresh(), *key;
+    const rn_gguf_value *value;
+    WORKS(rn_gguf_open(&f, from, err));
+    for (size_t i = 0; rn_gguf_pair_at(f, i, &key, &value); i++)
+        rn_gguf_put_copy(&meta, key, value);
+    size_t count = rn_gguf_count(f);
+    assert_in_range(count, 1, COUNT(views));
+    for (size_t i = 0; i < count; i++) {
+        views[i] = *rn_gguf_at(f, i);
+        if (strcmp(views[i].name, "output_norm.weight")) continue;
+        WORKS(rn_tensor_floats(&views[i], 0, 32, numbers, err));
+        rn_weight_encode(RN_WEIGHT_Q8_0, block, numbers, 32);
+        views[i].dtype = RN_DTYPE_Q8_0;
+        views[i].data = block;
+        views[i].bytes = sizeof block;
+    }
+    WORKS(rn_gguf_writer_open(&w, out, &meta, views, count, err));
+    for (size_t i = 0; i < count; i++)
+        WORKS(rn_gguf_writer_put(w, views[i].data, (size_t)views[i].bytes, err));
+    WORKS(rn_gguf_writer_commit(w, err));
+    rn_gguf_meta_free(&meta);
+    rn_gguf_close(f);
+    return out;
+}
+
+/* GGUF may have vectors in blocks: elsewhere they are float32, number by number. */
+static void vectors_leave_their_blocks(void **state)
+{
+    (void)state;
+    const char *plain = exactly(
+        SAVE("width=32", "heads=2", "value_dim=32", "ffn_width=64", FLA_LIKE), "gguf");
+    const char *in = with_norm_in_a_block(plain);
+    double loss = loss_at(in, RN_ROW_NORM_AUTO);
+    assert_true(loss != loss_at(plain, RN_ROW_NORM_AUTO));
+    check_loss(in, exactly(in, "native"), 0);
+    check_loss(in, exactly(in, "gguf"), 0);
+    FAILS(convert(in, fresh(), "hf-fla", false, NULL, err), RN_EUNSUPPORTED,
+          "blocks: tensor output_norm.weight is Q8_0 and becomes F32");
+    check_loss(in, with_losses(in, "hf-fla", 1), 0);
+}
+
 /* Whole numbers are no weights, whatever their shape: nothing is made of them. */
 static void integers_are_no_weights(void **state)
 {
@@ -606,6 +657,7 @@ int main(void)
         cmocka_unit_test(each_obstacle_is_named),
         cmocka_unit_test(lost_factors_are_folded),
         cmocka_unit_test(blocks_stay_at_home),
+        cmocka_unit_test(vectors_leave_their_blocks),
         cmocka_unit_test(integers_are_no_weights),
         cmocka_unit_test(side_files_and_ids),
         cmocka_unit_test(unknown_keys_are_told),

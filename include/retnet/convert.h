@@ -36,9 +36,11 @@ typedef struct rn_convert_report {
 /**
  * Reads a checkpoint in any dialect and writes it in another layout: a folder with
  * config.json, model.safetensors and copies of the tokenizer's and generation's files, or
- * one GGUF file. Numbers keep their type. RN_EUNSUPPORTED, unless `lossy`, names the
- * first thing that the layout cannot say. Whole or, when something fails, not there: an
- * existing `out` is RN_EEXIST. report may be NULL.
+ * one GGUF file. Numbers keep their type; only blocks become float32 where the layout
+ * has none: vectors outside GGUF, matrices in other programs' folders (a loss).
+ * RN_EUNSUPPORTED, unless `lossy`, names the first thing that the layout cannot say.
+ * Whole or, when something fails, not there: an existing `out` is RN_EEXIST. report may
+ * be NULL.
  */
 rn_status rn_convert(const char *in, const char *out, const rn_convert_options *options,
                      rn_convert_report *report, rn_error *err);
