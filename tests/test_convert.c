@@ -510,6 +510,35 @@ static void side_files_and_ids(void **state)
     check_configs(in, out, 26);
 }
 
+static json_int_t id_in(const char *folder, const char *key)
+{
+    json_t *config = config_at(folder);
+    json_t *id = json_object_get(config, key);
+    json_int_t found = json_is_integer(id) ? json_integer_value(id) : -1;
+    json_decref(config);
+    return found;
+}
+
+/* By way of GGUF, which has them outside its config, and without generation_config.json.
+ */
+static void ids_of_tokens_come_back(void **state)
+{
+    (void)state;
+    copy_golden(RN_GOLDEN "/fla-bf16", "tokens");
+    change_config("tokens", "bos_token_id", "5");
+    change_config("tokens", "eos_token_id", "7");
+    const char *gguf = exactly(in_scratch("tokens"), "gguf");
+    const char *back[] = {exactly(gguf, "hf-fla"), with_losses(gguf, "torchscale", 2)};
+    for (size_t i = 0; i < COUNT(back); i++) {
+        assert_int_equal(id_in(back[i], "bos_token_id"), 5);
+        assert_int_equal(id_in(back[i], "eos_token_id"), 7);
+    }
+    change_config("tokens", "bos_token_id", "null");
+    back[0] = exactly(exactly(in_scratch("tokens"), "gguf"), "hf-fla");
+    assert_int_equal(id_in(back[0], "bos_token_id"), -1);
+    assert_int_equal(id_in(back[0], "eos_token_id"), 7);
+}
+
 /* A key that nobody knows is told before it is dropped, to every layout. */
 static void unknown_keys_are_told(void **state)
 {
@@ -660,6 +689,7 @@ int main(void)
         cmocka_unit_test(vectors_leave_their_blocks),
         cmocka_unit_test(integers_are_no_weights),
         cmocka_unit_test(side_files_and_ids),
+        cmocka_unit_test(ids_of_tokens_come_back),
         cmocka_unit_test(unknown_keys_are_told),
         cmocka_unit_test(nothing_half_made),
         cmocka_unit_test(program),

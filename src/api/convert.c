@@ -8,6 +8,7 @@
 #include "api/save.h"
 #include "api/filled.h"
 #include "core/file.h"
+#include "formats/gguf.h"
 #include "formats/side_files.h"
 
 #include <stdarg.h>
@@ -48,6 +49,29 @@ bool rn_convert_row_norm_matters(const rn_config *config)
     return config->mixer.norm_eps != 0 || config->mixer.head_norm == RN_HEAD_NORM_NONE;
 }
 
+/* The ids of special tokens, which a GGUF file has outside its config. */
+static rn_status copy_ids(rn_conversion *c, rn_error *err)
+{
+    static const char *const keys[][2] = {
+        {"bos_token_id", "tokenizer.ggml.bos_token_id"},
+        {"eos_token_id", "tokenizer.ggml.eos_token_id"},
+    };
+    rn_gguf *f;
+    int64_t id;
+    if (!rn_gguf_is(c->path)) return RN_OK;
+    rn_status st = rn_gguf_open(&f, c->path, err);
+    if (st) return st;
+    for (size_t i = 0; !st && i < sizeof keys / sizeof keys[0]; i++) {
+        const rn_gguf_value *value = rn_gguf_find(f, keys[i][1]);
+        if (!value || !rn_gguf_int(value, &id)) continue;
+        if (id < 0 || (uint64_t)id >= c->from.vocab_size) continue;
+        if (json_object_set_new(c->config, keys[i][0], json_integer(id)))
+            st = rn_fail_memory(err, c->path, 0);
+    }
+    rn_gguf_close(f);
+    return st;
+}
+
 rn_status rn_convert_copy_keys(rn_conversion *c, const char *const *keys, rn_error *err)
 {
     const json_t *stored = rn_checkpoint_stored_config(c->in.checkpoint);
@@ -56,7 +80,7 @@ rn_status rn_convert_copy_keys(rn_conversion *c, const char *const *keys, rn_err
         if (value && !json_is_null(value) && json_object_set(c->config, *keys, value))
             return rn_fail_memory(err, c->path, 0);
     }
-    return RN_OK;
+    return copy_ids(c, err);
 }
 
 const char *rn_convert_torch_type(const rn_conversion *c)
