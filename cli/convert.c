@@ -88,7 +88,7 @@ static int run(const cli_args *args, rn_error *err)
     return code ? code : print_report(&c, &report, err);
 }
 
-static const cli_group *const groups[] = {&group, &cli_common_but_type, NULL};
+static const cli_group *const groups[] = {&group, &cli_common_of_output, NULL};
 
 const cli_command cli_convert = {
     .name = "convert",

@@ -629,6 +629,13 @@ static void program(void **state)
     c = RUN("convert", in, fresh());
     check_refused(&c, 2, "--to LAYOUT is missing");
     child_free(&c);
+    static const char *const idle[] = {"--threads=1", "--cpu=ref", "--device=cpu",
+                                       "--seed=1"};
+    for (size_t i = 0; i < COUNT(idle); i++) {
+        c = RUN("convert", in, fresh(), "--to", "native", idle[i]);
+        check_refused(&c, 2, "unknown option");
+        child_free(&c);
+    }
     c = RUN("convert", in, fresh(), "--to", "torchscale");
     check_refused(&c, 1, "head_norm_weight");
     child_free(&c);
