@@ -53,6 +53,33 @@ static rn_status convert(const char *in, const char *out, const char *to, bool l
     return rn_convert(in, out, &how, report, err);
 }
 
+static rn_safetensors *open_tensors(const char *folder)
+{
+    char path[1200];
+    rn_safetensors *f;
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    WORKS(rn_safetensors_open(&f, path, err));
+    return f;
+}
+
+/* Bytes of all tensors of a folder, or of a GGUF file. */
+static uint64_t tensor_bytes(const char *path)
+{
+    uint64_t bytes = 0;
+    if (rn_gguf_is(path)) {
+        rn_gguf *f;
+        WORKS(rn_gguf_open(&f, path, err));
+        for (size_t i = 0; i < rn_gguf_count(f); i++) bytes += rn_gguf_at(f, i)->bytes;
+        rn_gguf_close(f);
+    } else {
+        rn_safetensors *f = open_tensors(path);
+        for (size_t i = 0; i < rn_safetensors_count(f); i++)
+            bytes += rn_safetensors_at(f, i)->bytes;
+        rn_safetensors_close(f);
+    }
+    return bytes;
+}
+
 /* Converts without loss into a new folder. */
 static const char *exactly(const char *in, const char *to)
 {
@@ -60,7 +87,8 @@ static const char *exactly(const char *in, const char *to)
     const char *out = fresh();
     WORKS(convert(in, out, to, false, &report, err));
     assert_int_equal(report.lossy, 0);
-    assert_true(report.tensors > 0 && report.bytes_out > 0);
+    assert_true(report.tensors > 0);
+    assert_int_equal(report.bytes_out, tensor_bytes(out));
     assert_string_equal(told, "");
     return out;
 }
@@ -71,6 +99,7 @@ static const char *with_losses(const char *in, const char *to, size_t count)
     const char *out = fresh();
     WORKS(convert(in, out, to, true, &report, err));
     if (report.lossy != count) fail_msg("%zu losses: %s", report.lossy, told);
+    assert_int_equal(report.bytes_out, tensor_bytes(out));
     return out;
 }
 
@@ -126,15 +155,6 @@ static void check_loss(const char *a, const char *b, double allowed)
 {
     double x = loss_at(a, RN_ROW_NORM_AUTO), y = loss_at(b, RN_ROW_NORM_AUTO);
     if (!(fabs(x - y) <= allowed)) fail_msg("%s: %.9g, %s: %.9g", a, x, b, y);
-}
-
-static rn_safetensors *open_tensors(const char *folder)
-{
-    char path[1200];
-    rn_safetensors *f;
-    snprintf(path, sizeof path, "%s/model.safetensors", folder);
-    WORKS(rn_safetensors_open(&f, path, err));
-    return f;
 }
 
 /* Every tensor of `a` is in `b`, byte for byte, and of the same type and shape. */

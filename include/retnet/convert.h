@@ -28,9 +28,9 @@ typedef struct rn_convert_options {
 } rn_convert_options;
 
 typedef struct rn_convert_report {
-    size_t tensors; /**< written */
-    size_t lossy;   /**< things that are not the same */
-    uint64_t bytes_out;
+    size_t tensors;     /**< written */
+    size_t lossy;       /**< things that are not the same */
+    uint64_t bytes_out; /**< of the tensors */
 } rn_convert_report;
 
 /**

@@ -153,18 +153,6 @@ static rn_status write_file(void *user, const char *path, rn_error *err)
     return st;
 }
 
-static rn_status make_report(const converting *c, const char *out,
-                             rn_convert_report *report, rn_error *err)
-{
-    rn_map map;
-    rn_status st = rn_map_open(&map, out, err);
-    if (st) return st;
-    *report =
-        (rn_convert_report){.tensors = c->from.plan->param_count, .bytes_out = map.size};
-    rn_map_close(&map);
-    return RN_OK;
-}
-
 rn_status rn_convert_gguf(const char *in, const char *out,
                           const rn_convert_options *options, rn_convert_report *report,
                           rn_error *err)
@@ -175,7 +163,9 @@ rn_status rn_convert_gguf(const char *in, const char *out,
                        out);
     rn_status st = plan_tensors(&c, err);
     if (!st) st = rn_file_filled(out, write_file, &c, err);
-    if (!st && report) st = make_report(&c, out, report, err);
+    if (!st && report)
+        *report = (rn_convert_report){.tensors = c.from.plan->param_count,
+                                      .bytes_out = c.total};
     free(c.views);
     free(c.names);
     rn_matched_close(&c.from);
