@@ -18,6 +18,8 @@ const char *cli_weight_type(size_t index)
     return index < RN_WEIGHT_TYPES ? rn_weight_type_name((int)index) : NULL;
 }
 
+/* The groups are parts of this list: --quiet and --json together, --type last. */
+#define QUIET 4
 /* clang-format off */
 static const cli_option common_options[] = {
     {.name = "threads", .letter = 't', .kind = CLI_INT, .metavar = "N", .min = 1,
@@ -30,7 +32,7 @@ static const cli_option common_options[] = {
     {.name = "seed", .kind = CLI_INT, .metavar = "N", .fallback = "0", .min = 0,
      .max = 0x1p53,
      .help = "seed of every random draw; the same seed gives the same result"},
-    {.name = "quiet", .letter = 'q', .kind = CLI_FLAG,
+    [QUIET] = {.name = "quiet", .letter = 'q', .kind = CLI_FLAG,
      .help = "no progress and no notes on standard error; errors only"},
     {.name = "json", .kind = CLI_FLAG,
      .help = "print one JSON object at the end instead of text"},
@@ -41,10 +43,10 @@ static const cli_option common_options[] = {
 };
 /* clang-format on */
 const cli_group cli_common = CLI_GROUP("Common options", common_options);
-/* Its last option is the type. */
 const cli_group cli_common_but_type = {"Common options", common_options,
                                        sizeof common_options / sizeof common_options[0] -
                                            1};
+const cli_group cli_common_of_output = {"Common options", &common_options[QUIET], 2};
 
 /* clang-format off */
 static const cli_option random_options[] = {

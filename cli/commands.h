@@ -37,8 +37,8 @@ void cli_command_family(const cli_command *command, char out[CLI_NAME]);
 #define CLI_SUMMARY "train, run and measure Retentive Networks"
 
 /* --threads --cpu --device --seed --quiet --json --type; the second is for a command with
-   a --type of its own. */
-extern const cli_group cli_common, cli_common_but_type;
+   a --type of its own, the third, --quiet and --json, for one that does not compute. */
+extern const cli_group cli_common, cli_common_but_type, cli_common_of_output;
 /* --random --preset --config --set: a model with random weights instead of MODEL. */
 extern const cli_group cli_random_model;
 

@@ -47,6 +47,12 @@ static void tell_lost(void *user, const char *what)
     cli_note(c->args, "lost: %s", what);
 }
 
+static void tell_key(void *user, const char *key)
+{
+    const conversion *c = user;
+    cli_warn_of_key(c->args, key, c->args->operands[0]);
+}
+
 static int print_report(const conversion *c, const rn_convert_report *r, rn_error *err)
 {
     char bytes[32];
@@ -70,6 +76,7 @@ static int run(const cli_args *args, rn_error *err)
     rn_convert_options how = {.to = layouts[cli_int(args, "to")],
                               .lossy = cli_int(args, "lossy") != 0,
                               .lost = tell_lost,
+                              .unknown_key = tell_key,
                               .progress = show_progress,
                               .user = &c};
     cli_interrupt_remember();
@@ -81,7 +88,7 @@ static int run(const cli_args *args, rn_error *err)
     return code ? code : print_report(&c, &report, err);
 }
 
-static const cli_group *const groups[] = {&group, &cli_common_but_type, NULL};
+static const cli_group *const groups[] = {&group, &cli_common_of_output, NULL};
 
 const cli_command cli_convert = {
     .name = "convert",

@@ -5,6 +5,7 @@
  */
 #define _POSIX_C_SOURCE 200809L
 #include "commands.h"
+#include "inputs.h"
 #include "interrupt.h"
 #include "open.h"
 #include "output.h"
@@ -293,38 +294,36 @@ static int print_result(const evaluation *e, rn_error *err)
     return CLI_DONE;
 }
 
-/* The folder that a file lies in, in out. */
-static const char *folder_of(const char *path, char *out, size_t size)
+/* A file to be written that would take the place of one that is read. */
+static int check_inputs(const cli_args *args, const char *option, const char *path,
+                        rn_error *err)
 {
-    const char *slash = strrchr(path, '/');
-    if (!slash) return ".";
-    snprintf(out, size, "%.*s", (int)(slash - path) + 1, path);
-    return out;
-}
-
-static bool same_inode(const char *a, const char *b)
-{
-    struct stat x, y;
-    return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
-/* Whether two paths mean one file, which need not be there yet. */
-static bool same_file(const char *a, const char *b)
-{
-    char x[4096], y[4096];
-    const char *end_a = strrchr(a, '/'), *end_b = strrchr(b, '/');
-    if (same_inode(a, b)) return true;
-    return !strcmp(end_a ? end_a + 1 : a, end_b ? end_b + 1 : b) &&
-           same_inode(folder_of(a, x, sizeof x), folder_of(b, y, sizeof y));
+    static const char *const inputs[] = {"text", "ids"};
+    const char *model =
+        args->operand_count ? args->operands[0] : cli_text(args, "config");
+    char file[4096];
+    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
+        const char *in = cli_text(args, inputs[i]);
+        if (in && cli_is_input(in, path))
+            return cli_usage(err, "--%s: %s is read by --%s %s and would be lost", option,
+                             path, inputs[i], in);
+    }
+    if (model && cli_is_of_model(model, path, file, sizeof file))
+        return cli_usage(err, "--%s: %s is read as the model's %s and would be lost",
+                         option, path, file);
+    return CLI_DONE;
 }
 
 /* The place of a file to be written. */
-static int check_place(const char *path, rn_error *err)
+static int check_output(const cli_args *args, const char *option, rn_error *err)
 {
+    const char *path = cli_text(args, option);
     struct stat status;
-    if (path && !stat(path, &status) && S_ISDIR(status.st_mode))
+    if (!path) return CLI_DONE;
+    if (!stat(path, &status) && S_ISDIR(status.st_mode))
         return cli_fail(err, "%s: is a folder, not a file to write", path);
-    return cli_check_output(path, err);
+    int code = cli_check_output(path, err);
+    return code ? code : check_inputs(args, option, path, err);
 }
 
 static int check_files(const cli_args *args, rn_form form, rn_error *err)
@@ -332,7 +331,8 @@ static int check_files(const cli_args *args, rn_form form, rn_error *err)
     bool logits = cli_given(args, "logits"), grads = cli_given(args, "grads");
     if (grads && form == RN_FORM_RECURRENT)
         return cli_usage(err, "--grads: only with --form chunkwise or parallel");
-    if (logits && grads && same_file(cli_text(args, "logits"), cli_text(args, "grads")))
+    if (logits && grads &&
+        cli_same_file(cli_text(args, "logits"), cli_text(args, "grads")))
         return cli_usage(err, "--logits and --grads name the same file");
     if (cli_given(args, "window") && (logits || grads || cli_given(args, "ids")))
         return cli_usage(err, "--window: only with --text, without --logits and --grads");
@@ -340,8 +340,8 @@ static int check_files(const cli_args *args, rn_form form, rn_error *err)
     int code = cli_reading_of(&how, args, NULL, NULL, err);
     if (!code) code = cli_check_input(cli_text(args, "text"), err);
     if (!code) code = cli_check_input(cli_text(args, "ids"), err);
-    if (!code) code = check_place(cli_text(args, "logits"), err);
-    if (!code) code = check_place(cli_text(args, "grads"), err);
+    if (!code) code = check_output(args, "logits", err);
+    if (!code) code = check_output(args, "grads", err);
     return code;
 }
 

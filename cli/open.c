@@ -91,9 +91,7 @@ int cli_check_model(const cli_args *args, const char *path, rn_error *err)
     return code;
 }
 
-/* Sets out to the file `name` in the model's folder; false where there is none. `path` is
-   the folder or a file in it. */
-static bool find_beside(const char *path, const char *name, char *out, size_t size)
+bool cli_find_beside(const char *path, const char *name, char *out, size_t size)
 {
     struct stat status;
     const bool folder = !stat(path, &status) && S_ISDIR(status.st_mode);
@@ -141,8 +139,8 @@ static int open_bytes(cli_model *out, rn_error *err)
 static bool has_other_tokenizer(const char *path)
 {
     char file[4096];
-    return find_beside(path, "tokenizer.model", file, sizeof file) ||
-           find_beside(path, "vocab.json", file, sizeof file);
+    return cli_find_beside(path, "tokenizer.model", file, sizeof file) ||
+           cli_find_beside(path, "vocab.json", file, sizeof file);
 }
 
 /* With --ids a tokenizer is welcome, but nobody needs it. */
@@ -161,16 +159,20 @@ static int open_tokenizer(const cli_args *args, const char *path, cli_model *out
     return CLI_DONE;
 }
 
+void cli_warn_of_key(const cli_args *args, const char *key, const char *label)
+{
+    char line[1000];
+    if (cli_given(args, "quiet")) return;
+    snprintf(line, sizeof line, "warning: %s: config key '%s' is unknown and ignored",
+             label, key);
+    cli_print_error(NULL, line);
+}
+
 void cli_warn_of_keys(const cli_args *args, const rn_model *model, const char *label)
 {
     const char *key;
-    char line[1000];
-    if (cli_given(args, "quiet")) return;
-    for (size_t i = 0; (key = rn_model_unknown_key(model, i)) != NULL; i++) {
-        snprintf(line, sizeof line, "warning: %s: config key '%s' is unknown and ignored",
-                 label, key);
-        cli_print_error(NULL, line);
-    }
+    for (size_t i = 0; (key = rn_model_unknown_key(model, i)) != NULL; i++)
+        cli_warn_of_key(args, key, label);
 }
 
 /* For a command whose weights can be of any type: a random model is float32 unless it is

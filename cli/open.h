@@ -48,9 +48,14 @@ void cli_close_model(cli_model *m);
 int cli_open_model_as(const cli_args *args, const char *path, const cli_typing *how,
                       cli_model *out, rn_error *err);
 
-/* One line on standard error, unless --quiet, for every config key that nobody knows. For
-   commands that do not go through cli_open_model. */
+/* One line on standard error, unless --quiet, for a config key that nobody knows, and for
+   all of a model. For commands that do not go through cli_open_model. */
+void cli_warn_of_key(const cli_args *args, const char *key, const char *label);
 void cli_warn_of_keys(const cli_args *args, const rn_model *model, const char *label);
+
+/* Sets out to the file `name` in the model's folder; false where there is none. `path` is
+   the folder or a file in it. */
+bool cli_find_beside(const char *path, const char *name, char *out, size_t size);
 
 /* --preset, --config and --set as the library takes them; settings live in args. */
 rn_model_source cli_source(const cli_args *args);

@@ -46,6 +46,12 @@ static void tell_fallback(void *user, const char *tensor, rn_weight_type type)
              rn_weight_type_name(q->type), rn_weight_type_name(type));
 }
 
+static void tell_key(void *user, const char *key)
+{
+    const quantization *q = user;
+    cli_warn_of_key(q->args, key, q->args->operands[0]);
+}
+
 static int print_json(const quantization *q, const rn_quantize_report *r, rn_error *err)
 {
     json_t *object = json_pack(
@@ -80,6 +86,7 @@ static int run(const cli_args *args, rn_error *err)
                                .threads = rn_exec_threads(x),
                                .progress = show_progress,
                                .fallback = tell_fallback,
+                               .unknown_key = tell_key,
                                .user = &q};
     rn_exec_close(x);
     cli_interrupt_remember();

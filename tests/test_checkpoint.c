@@ -430,6 +430,12 @@ static void tied_heads_must_agree(void **state)
     output.shape[1] = 211;
     add_tensor("tied", &output);
     FAILS(try_open(path, err), RN_EFORMAT, "different shapes");
+    output.shape[0] = 211;
+    output.shape[1] = 48;
+    output.dtype = RN_DTYPE_I32;
+    add_tensor("tied", &output);
+    FAILS(try_open(path, err), RN_EUNSUPPORTED,
+          "tied/config.json: tensor output_projection.weight: I32");
     free(values);
     rn_safetensors_close(f);
 }
@@ -465,6 +471,11 @@ static void damaged_buffers_are_named(void **state)
     d.shape[1] = 1;
     add_tensor("buffers", &d);
     FAILS(try_open(path, err), RN_EFORMAT, "in 2 dimensions");
+    d.dims = 1;
+    d.dtype = RN_DTYPE_I32;
+    add_tensor("buffers", &d);
+    FAILS(try_open(path, err), RN_EUNSUPPORTED,
+          "buffers/config.json: tensor retnet_rel_pos.decay: I32");
 }
 
 static void missing_and_damaged_files_are_named(void **state)

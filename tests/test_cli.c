@@ -255,7 +255,9 @@ static void test_tables(void **state)
         cli_args args;
         rn_error err;
         assert_int_equal(cli_parse(&args, c, 1, WORDS("--help"), &err), RN_OK);
-        for (size_t j = 0; j < 6; j++) assert_true(cli_has(&args, common[j]));
+        const size_t first = c == &cli_convert ? 4 : 0; /* it does not compute */
+        for (size_t j = 0; j < 6; j++)
+            assert_int_equal(cli_has(&args, common[j]), j >= first);
         bool typed = c != &cli_info && c != &cli_convert && !cli_command_part(c);
         assert_int_equal(cli_has(&args, "type"), typed);
         cli_args_free(&args);

@@ -6,6 +6,7 @@
 
 #include "child.h"
 
+#include "formats/gguf.h"
 #include "retnet/convert.h"
 #include "retnet/eval.h"
 #include "retnet/quantize.h"
@@ -52,6 +53,33 @@ static rn_status convert(const char *in, const char *out, const char *to, bool l
     return rn_convert(in, out, &how, report, err);
 }
 
+static rn_safetensors *open_tensors(const char *folder)
+{
+    char path[1200];
+    rn_safetensors *f;
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    WORKS(rn_safetensors_open(&f, path, err));
+    return f;
+}
+
+/* Bytes of all tensors of a folder, or of a GGUF file. */
+static uint64_t tensor_bytes(const char *path)
+{
+    uint64_t bytes = 0;
+    if (rn_gguf_is(path)) {
+        rn_gguf *f;
+        WORKS(rn_gguf_open(&f, path, err));
+        for (size_t i = 0; i < rn_gguf_count(f); i++) bytes += rn_gguf_at(f, i)->bytes;
+        rn_gguf_close(f);
+    } else {
+        rn_safetensors *f = open_tensors(path);
+        for (size_t i = 0; i < rn_safetensors_count(f); i++)
+            bytes += rn_safetensors_at(f, i)->bytes;
+        rn_safetensors_close(f);
+    }
+    return bytes;
+}
+
 /* Converts without loss into a new folder. */
 static const char *exactly(const char *in, const char *to)
 {
@@ -59,7 +87,8 @@ static const char *exactly(const char *in, const char *to)
     const char *out = fresh();
     WORKS(convert(in, out, to, false, &report, err));
     assert_int_equal(report.lossy, 0);
-    assert_true(report.tensors > 0 && report.bytes_out > 0);
+    assert_true(report.tensors > 0);
+    assert_int_equal(report.bytes_out, tensor_bytes(out));
     assert_string_equal(told, "");
     return out;
 }
@@ -70,6 +99,7 @@ static const char *with_losses(const char *in, const char *to, size_t count)
     const char *out = fresh();
     WORKS(convert(in, out, to, true, &report, err));
     if (report.lossy != count) fail_msg("%zu losses: %s", report.lossy, told);
+    assert_int_equal(report.bytes_out, tensor_bytes(out));
     return out;
 }
 
@@ -125,15 +155,6 @@ static void check_loss(const char *a, const char *b, double allowed)
 {
     double x = loss_at(a, RN_ROW_NORM_AUTO), y = loss_at(b, RN_ROW_NORM_AUTO);
     if (!(fabs(x - y) <= allowed)) fail_msg("%s: %.9g, %s: %.9g", a, x, b, y);
-}
-
-static rn_safetensors *open_tensors(const char *folder)
-{
-    char path[1200];
-    rn_safetensors *f;
-    snprintf(path, sizeof path, "%s/model.safetensors", folder);
-    WORKS(rn_safetensors_open(&f, path, err));
-    return f;
 }
 
 /* Every tensor of `a` is in `b`, byte for byte, and of the same type and shape. */
@@ -413,6 +434,80 @@ static void blocks_stay_at_home(void **state)
     check_loss(small, with_losses(small, "hf-fla", 1), 1e-6);
 }
 
+/* A copy of a GGUF file of width 32 with its last norm in one Q8_0 block. */
+static const char *with_norm_in_a_block(const char *from)
+{
+    static rn_tensor_view views[96];
+    float numbers[32];
+    unsigned char block[34];
+    rn_gguf *f;
+    rn_gguf_meta meta = {0};
+    rn_gguf_writer *w;
+    const char *out = fresh(), *key;
+    const rn_gguf_value *value;
+    WORKS(rn_gguf_open(&f, from, err));
+    for (size_t i = 0; rn_gguf_pair_at(f, i, &key, &value); i++)
+        rn_gguf_put_copy(&meta, key, value);
+    size_t count = rn_gguf_count(f);
+    assert_in_range(count, 1, COUNT(views));
+    for (size_t i = 0; i < count; i++) {
+        views[i] = *rn_gguf_at(f, i);
+        if (strcmp(views[i].name, "output_norm.weight")) continue;
+        WORKS(rn_tensor_floats(&views[i], 0, 32, numbers, err));
+        rn_weight_encode(RN_WEIGHT_Q8_0, block, numbers, 32);
+        views[i].dtype = RN_DTYPE_Q8_0;
+        views[i].data = block;
+        views[i].bytes = sizeof block;
+    }
+    WORKS(rn_gguf_writer_open(&w, out, &meta, views, count, err));
+    for (size_t i = 0; i < count; i++)
+        WORKS(rn_gguf_writer_put(w, views[i].data, (size_t)views[i].bytes, err));
+    WORKS(rn_gguf_writer_commit(w, err));
+    rn_gguf_meta_free(&meta);
+    rn_gguf_close(f);
+    return out;
+}
+
+/* GGUF may have vectors in blocks: elsewhere they are float32, number by number. */
+static void vectors_leave_their_blocks(void **state)
+{
+    (void)state;
+    const char *plain = exactly(
+        SAVE("width=32", "heads=2", "value_dim=32", "ffn_width=64", FLA_LIKE), "gguf");
+    const char *in = with_norm_in_a_block(plain);
+    double loss = loss_at(in, RN_ROW_NORM_AUTO);
+    assert_true(loss != loss_at(plain, RN_ROW_NORM_AUTO));
+    check_loss(in, exactly(in, "native"), 0);
+    check_loss(in, exactly(in, "gguf"), 0);
+    FAILS(convert(in, fresh(), "hf-fla", false, NULL, err), RN_EUNSUPPORTED,
+          "blocks: tensor output_norm.weight is Q8_0 and becomes F32");
+    check_loss(in, with_losses(in, "hf-fla", 1), 0);
+}
+
+/* Whole numbers are no weights, whatever their shape: nothing is made of them. */
+static void integers_are_no_weights(void **state)
+{
+    (void)state;
+    static const int32_t numbers[23 * 24];
+    static const char *const layouts[] = {"native", "hf-fla", "torchscale", "gguf"};
+    const char *in = copy_golden(SAVE(FLA_LIKE), "integers"), *out = fresh();
+    const char *words = "integers: tensor embedding.weight: I32, expected floating point";
+    const rn_tensor_view added = {.name = "embedding.weight",
+                                  .dtype = RN_DTYPE_I32,
+                                  .dims = 2,
+                                  .shape = {23, 24},
+                                  .data = numbers};
+    add_tensor("integers", &added);
+    for (size_t i = 0; i < COUNT(layouts); i++)
+        FAILS(convert(in, out, layouts[i], true, NULL, err), RN_EUNSUPPORTED, words);
+    rn_quantize_options how = {.type = RN_WEIGHT_Q8_0};
+    FAILS(rn_quantize(in, out, &how, NULL, err), RN_EUNSUPPORTED, words);
+    rn_model *m;
+    FAILS(rn_model_inspect(&m, in, err), RN_EUNSUPPORTED, words);
+    FAILS(rn_model_open(&m, exec, in, err), RN_EUNSUPPORTED, words);
+    assert_false(rn_path_exists(out));
+}
+
 /* ---- the folder ---- */
 
 static void side_files_and_ids(void **state)
@@ -433,6 +528,70 @@ static void side_files_and_ids(void **state)
     assert_string_equal(text, "{\"a\": 1}");
     free(text);
     check_configs(in, out, 26);
+}
+
+static json_int_t id_in(const char *folder, const char *key)
+{
+    json_t *config = config_at(folder);
+    json_t *id = json_object_get(config, key);
+    json_int_t found = json_is_integer(id) ? json_integer_value(id) : -1;
+    json_decref(config);
+    return found;
+}
+
+/* By way of GGUF, which has them outside its config, and without generation_config.json.
+ */
+static void ids_of_tokens_come_back(void **state)
+{
+    (void)state;
+    copy_golden(RN_GOLDEN "/fla-bf16", "tokens");
+    change_config("tokens", "bos_token_id", "5");
+    change_config("tokens", "eos_token_id", "7");
+    const char *gguf = exactly(in_scratch("tokens"), "gguf");
+    const char *back[] = {exactly(gguf, "hf-fla"), with_losses(gguf, "torchscale", 2)};
+    for (size_t i = 0; i < COUNT(back); i++) {
+        assert_int_equal(id_in(back[i], "bos_token_id"), 5);
+        assert_int_equal(id_in(back[i], "eos_token_id"), 7);
+    }
+    change_config("tokens", "bos_token_id", "null");
+    back[0] = exactly(exactly(in_scratch("tokens"), "gguf"), "hf-fla");
+    assert_int_equal(id_in(back[0], "bos_token_id"), -1);
+    assert_int_equal(id_in(back[0], "eos_token_id"), 7);
+}
+
+/* A key that nobody knows is told before it is dropped, to every layout. */
+static void unknown_keys_are_told(void **state)
+{
+    (void)state;
+    static const char *const layouts[] = {"native", "hf-fla", "torchscale", "gguf"};
+    const char *in = copy_golden(RN_GOLDEN "/fla-bf16", "keys");
+    change_config("keys", "share_conv_kernel", "true");
+    change_config("keys", "rms_norm_eps", "1e-5");
+    const char *keys = "share_conv_kernel\nrms_norm_eps\n";
+    for (size_t i = 0; i < COUNT(layouts); i++) {
+        rn_convert_options how = {
+            .to = layouts[i], .lossy = true, .unknown_key = tell, .user = told};
+        told[0] = '\0';
+        WORKS(rn_convert(in, fresh(), &how, NULL, err));
+        assert_string_equal(told, keys);
+    }
+    rn_quantize_options small = {
+        .type = RN_WEIGHT_Q8_0, .unknown_key = tell, .user = told};
+    told[0] = '\0';
+    WORKS(rn_quantize(in, fresh(), &small, NULL, err));
+    assert_string_equal(told, keys);
+    child runs[] = {RUN("convert", in, fresh(), "--to", "native"),
+                    RUN("quantize", in, fresh(), "--type", "bf16")};
+    for (size_t i = 0; i < COUNT(runs); i++) {
+        assert_int_equal(runs[i].code, 0);
+        assert_non_null(strstr(runs[i].err, "retnet: warning: "));
+        assert_non_null(strstr(runs[i].err, "keys: config key 'share_conv_kernel' is "
+                                            "unknown and ignored\n"));
+        child_free(&runs[i]);
+    }
+    child c = RUN("convert", in, fresh(), "--to", "native", "--quiet");
+    check_done(&c);
+    child_free(&c);
 }
 
 static size_t entries(const char *path)
@@ -490,6 +649,13 @@ static void program(void **state)
     c = RUN("convert", in, fresh());
     check_refused(&c, 2, "--to LAYOUT is missing");
     child_free(&c);
+    static const char *const idle[] = {"--threads=1", "--cpu=ref", "--device=cpu",
+                                       "--seed=1"};
+    for (size_t i = 0; i < COUNT(idle); i++) {
+        c = RUN("convert", in, fresh(), "--to", "native", idle[i]);
+        check_refused(&c, 2, "unknown option");
+        child_free(&c);
+    }
     c = RUN("convert", in, fresh(), "--to", "torchscale");
     check_refused(&c, 1, "head_norm_weight");
     child_free(&c);
@@ -547,7 +713,11 @@ int main(void)
         cmocka_unit_test(each_obstacle_is_named),
         cmocka_unit_test(lost_factors_are_folded),
         cmocka_unit_test(blocks_stay_at_home),
+        cmocka_unit_test(vectors_leave_their_blocks),
+        cmocka_unit_test(integers_are_no_weights),
         cmocka_unit_test(side_files_and_ids),
+        cmocka_unit_test(ids_of_tokens_come_back),
+        cmocka_unit_test(unknown_keys_are_told),
         cmocka_unit_test(nothing_half_made),
         cmocka_unit_test(program),
         cmocka_unit_test(program_gradients_of_a_fused_layout),

@@ -411,6 +411,26 @@ static void folders_replace_each_other(void **state)
     FAILS(rn_replace_folder(from, put_text("plain", ""), err), RN_EEXIST, "plain");
 }
 
+/* Whatever has the name already keeps it, and the file stays where it was. */
+static void placed_files_replace_nothing(void **state)
+{
+    (void)state;
+    const char *from = put_text("placed-from", "new"), *to = in_scratch("placed");
+    const char *nowhere = in_scratch("placed-link");
+    assert_int_equal(symlink("nowhere", nowhere), 0);
+    assert_true(rn_path_is_taken(nowhere) && !rn_path_exists(nowhere));
+    assert_false(rn_path_is_taken(to));
+    FAILS(rn_place_file(from, put_text("placed-file", "old"), err), RN_EEXIST,
+          "placed-f");
+    FAILS(rn_place_file(from, nowhere, err), RN_EEXIST, "placed-link");
+    FAILS(rn_place_file(from, scratch, err), RN_EEXIST, scratch);
+    check_content(in_scratch("placed-file"), "old", 3);
+    check_content(from, "new", 3);
+    WORKS(rn_place_file(from, to, err));
+    check_content(to, "new", 3);
+    assert_false(rn_path_is_taken(from));
+}
+
 static void folders_are_removed_with_their_files(void **state)
 {
     (void)state;
@@ -478,6 +498,7 @@ int main(void)
         cmocka_unit_test(a_folder_that_cannot_be_synced_keeps_its_file),
         cmocka_unit_test(folders_are_made_with_parents),
         cmocka_unit_test(folders_replace_each_other),
+        cmocka_unit_test(placed_files_replace_nothing),
         cmocka_unit_test(folders_are_removed_with_their_files),
         cmocka_unit_test(paths_are_joined),
         cmocka_unit_test(errors_carry_one_line),

@@ -11,6 +11,7 @@
 #include "retnet/quantize.h"
 #include "retnet/session.h"
 
+#include <dirent.h>
 #include <string.h>
 
 #define FIXTURE RN_GOLDEN "/gguf/model.gguf"
@@ -440,6 +441,48 @@ static void an_existing_file_is_kept(void **state)
           RN_ENOTFOUND, "does not exist");
 }
 
+/* Somebody else makes `out` while the work goes on. */
+static bool make_late(void *user, uint64_t done, uint64_t total)
+{
+    (void)user, (void)done, (void)total;
+    put_text("late.gguf", "mine");
+    return false;
+}
+
+static size_t entries(const char *path)
+{
+    size_t count = 0;
+    DIR *dir = opendir(path);
+    assert_non_null(dir);
+    while (readdir(dir)) count++;
+    closedir(dir);
+    return count;
+}
+
+/* A link to nothing, and a file that was not there at first. */
+static void what_has_the_name_keeps_it(void **state)
+{
+    (void)state;
+    rn_convert_options o = {.progress = make_late};
+    const char *late = in_scratch("late.gguf"), *link = in_scratch("link.gguf");
+    struct stat info;
+    size_t size;
+    make_model(CONFIG, in_scratch("name"));
+    assert_int_equal(symlink("nowhere", link), 0);
+    size_t before = entries(scratch);
+    FAILS(rn_convert_gguf(in_scratch("name"), link, NULL, NULL, err), RN_EEXIST,
+          "link.gguf: exists already");
+    assert_int_equal(lstat(link, &info), 0);
+    assert_true(S_ISLNK(info.st_mode));
+    assert_int_equal(entries(scratch), before);
+    FAILS(rn_convert_gguf(in_scratch("name"), late, &o, NULL, err), RN_EEXIST,
+          "late.gguf");
+    char *mine = get_bytes(late, &size);
+    assert_string_equal(mine, "mine");
+    free(mine);
+    assert_int_equal(entries(scratch), before + 1);
+}
+
 /* ---- the program ---- */
 
 static double loss_of(const char *model)
@@ -498,6 +541,7 @@ int main(void)
         cmocka_unit_test(what_is_left_open_is_filled_in),
         cmocka_unit_test(a_config_alone_is_read),
         cmocka_unit_test(an_existing_file_is_kept),
+        cmocka_unit_test(what_has_the_name_keeps_it),
         cmocka_unit_test(the_program_takes_gguf_files),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -6,6 +6,8 @@
 
 #include "program_fixture.h"
 
+#include "formats/safetensors.h"
+
 #include <stdbool.h>
 #include <sys/resource.h>
 
@@ -153,6 +155,16 @@ static void test_ids_files(void **state)
         FAILS_WITH(cases[i].words, "eval", MODEL, "--ids", path, "--logits",
                    in_scratch("never"));
     }
+    const char *floats = in_scratch("floats.safetensors");
+    static const float numbers[2] = {1, 2};
+    const rn_tensor_view ids = {.name = "ids",
+                                .dtype = RN_DTYPE_F32,
+                                .dims = 2,
+                                .shape = {1, 2},
+                                .data = numbers};
+    WORKS(rn_safetensors_write(floats, &ids, 1, NULL, err));
+    FAILS_WITH("floats.safetensors: tensor ids: F32, expected integers", "eval", MODEL,
+               "--ids", floats);
     FAILS_WITH("missing.json", "eval", MODEL, "--ids", in_scratch("missing.json"));
     assert_true(access(in_scratch("never"), F_OK) != 0);
 }

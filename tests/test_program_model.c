@@ -2,11 +2,9 @@
    definition of bits per byte, ignored config keys, stored types, the memory of a case,
    and options that do not apply. The models are random or golden ones. */
 #define _XOPEN_SOURCE 700
-#include "scratch.h"
+#include "checkpoint_fixture.h"
 
 #include "child.h"
-
-#include "formats/safetensors.h"
 
 #include <math.h>
 
@@ -216,6 +214,80 @@ static void outputs_are_two_files(void **state)
     child_free(&c);
 }
 
+/* Refused, and the file has the bytes that it had. */
+static void check_kept(const char *file, const char *const *argv)
+{
+    size_t size, after;
+    char *bytes = get_bytes(file, &size);
+    child c = child_run(argv, NULL, CHILD_FILE);
+    check_refused(&c, 2, file);
+    assert_non_null(strstr(c.err, "would be lost"));
+    child_free(&c);
+    char *kept = get_bytes(file, &after);
+    assert_int_equal(after, size);
+    assert_memory_equal(kept, bytes, size);
+    free(kept);
+    free(bytes);
+}
+
+#define KEPT(file, ...) check_kept(file, ARGV("eval", __VA_ARGS__))
+
+/* Rows of ids, a text, a folder of texts. */
+static void outputs_are_no_texts(void **state)
+{
+    (void)state;
+    const char *config = small_config(), *text = put_text("kept.txt", "some text");
+    const char *ids = put_text("kept.json", "[[1, 2]]"), *link = in_scratch("kept.st");
+    KEPT(ids, SOME, "--ids", ids, "--logits", ids);
+    KEPT(ids, SOME, "--ids", ids, "--grads", in_scratch("./kept.json"));
+    assert_int_equal(symlink(ids, link), 0);
+    KEPT(ids, SOME, "--ids", ids, "--logits", link);
+    KEPT(link, SOME, "--ids", link, "--logits", ids);
+    KEPT(text, SOME, "--text", text, "--logits", text);
+    KEPT(config, SOME, "--ids", ids, "--logits", config);
+    mkdir(in_scratch("texts"), 0700);
+    KEPT(put_text("texts/a.txt", "some text"), SOME, "--text", in_scratch("texts"),
+         "--logits", in_scratch("texts/a.txt"));
+    child c = RUN("eval", SOME, "--text", in_scratch("texts"), "--logits",
+                  in_scratch("texts/new.st"), "--json", "-q");
+    check_done(&c);
+    child_free(&c);
+}
+
+/* What a model is read from: one file, or a folder and what its index names. */
+static void outputs_are_no_models(void **state)
+{
+    (void)state;
+    const char *ids = put_text("kept.json", "[[1, 2]]"), *link = in_scratch("link.st");
+    const char *folder = copy_golden(RN_GOLDEN "/torchscale-tied", "kept");
+    const char *weights = in_scratch("kept/model.safetensors");
+    const char *config = in_scratch("kept/config.json");
+    KEPT(weights, folder, "--ids", ids, "--logits", weights);
+    KEPT(weights, folder, "--ids", ids, "--grads",
+         in_scratch("kept/./model.safetensors"));
+    KEPT(config, folder, "--ids", ids, "--logits", config);
+    KEPT(put_text("kept/tokenizer.json", "{}"), folder, "--ids", ids, "--logits",
+         in_scratch("kept/tokenizer.json"));
+    KEPT(weights, weights, "--ids", ids, "--logits", weights);
+    KEPT(config, weights, "--ids", ids, "--logits", config);
+    assert_int_equal(symlink(weights, link), 0);
+    KEPT(weights, folder, "--ids", ids, "--logits", link);
+    folder = copy_golden(RN_GOLDEN "/torchscale-sharded", "kept-shards");
+    static const char *const shards[] = {"kept-shards/model.safetensors.index.json",
+                                         "kept-shards/model-00001-of-00002.safetensors",
+                                         "kept-shards/model-00002-of-00002.safetensors"};
+    for (size_t i = 0; i < COUNT(shards); i++) {
+        KEPT(in_scratch(shards[i]), folder, "--ids", ids, "--logits",
+             in_scratch(shards[i]));
+        KEPT(in_scratch(shards[i]), in_scratch(shards[0]), "--ids", ids, "--grads",
+             in_scratch(shards[i]));
+    }
+    child c = RUN("eval", folder, "--ids", ids, "--logits",
+                  in_scratch("kept-shards/logits.st"), "--json", "-q");
+    check_done(&c);
+    child_free(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +297,8 @@ int main(void)
         cmocka_unit_test(memory_is_that_of_the_case),
         cmocka_unit_test(options_that_do_not_apply),
         cmocka_unit_test(outputs_are_two_files),
+        cmocka_unit_test(outputs_are_no_texts),
+        cmocka_unit_test(outputs_are_no_models),
     };
     return cmocka_run_group_tests(tests, scratch_open, scratch_close);
 }

@@ -30,6 +30,9 @@ typedef struct rn_quantize_options {
     bool (*progress)(void *user, uint64_t done, uint64_t total);
     /** NULL, or told of every tensor whose rows did not divide, and what it becomes. */
     void (*fallback)(void *user, const char *tensor, rn_weight_type type);
+    /** NULL, or told of every key of the input's config that nobody knows; it is left
+        out. */
+    void (*unknown_key)(void *user, const char *key);
     void *user;
 } rn_quantize_options;
 
@@ -44,8 +47,9 @@ typedef struct rn_quantize_report {
  * their format, and copies of the tokenizer's and generation's files beside the input.
  * The folder is whole or, when something fails, not there: an existing `out` is
  * RN_EEXIST. Blocks in the input are RN_EUNSUPPORTED (they would lose twice), numbers
- * that are not finite RN_EFORMAT. Memory beyond the mapped input is at most that of one
- * tensor. The bytes do not depend on the number of threads. report may be NULL.
+ * that are not finite RN_EFORMAT. Beyond the mapped input, numbers take two buffers, each
+ * of at most 4 MiB, or of the longest row in float32 where that is more. The bytes do not
+ * depend on the number of threads. report may be NULL.
  */
 rn_status rn_quantize(const char *in, const char *out, const rn_quantize_options *options,
                       rn_quantize_report *report, rn_error *err);

@@ -8,6 +8,7 @@
 #include "api/save.h"
 #include "api/filled.h"
 #include "core/file.h"
+#include "formats/gguf.h"
 #include "formats/side_files.h"
 
 #include <stdarg.h>
@@ -48,6 +49,29 @@ bool rn_convert_row_norm_matters(const rn_config *config)
     return config->mixer.norm_eps != 0 || config->mixer.head_norm == RN_HEAD_NORM_NONE;
 }
 
+/* The ids of special tokens, which a GGUF file has outside its config. */
+static rn_status copy_ids(rn_conversion *c, rn_error *err)
+{
+    static const char *const keys[][2] = {
+        {"bos_token_id", "tokenizer.ggml.bos_token_id"},
+        {"eos_token_id", "tokenizer.ggml.eos_token_id"},
+    };
+    rn_gguf *f;
+    int64_t id;
+    if (!rn_gguf_is(c->path)) return RN_OK;
+    rn_status st = rn_gguf_open(&f, c->path, err);
+    if (st) return st;
+    for (size_t i = 0; !st && i < sizeof keys / sizeof keys[0]; i++) {
+        const rn_gguf_value *value = rn_gguf_find(f, keys[i][1]);
+        if (!value || !rn_gguf_int(value, &id)) continue;
+        if (id < 0 || (uint64_t)id >= c->from.vocab_size) continue;
+        if (json_object_set_new(c->config, keys[i][0], json_integer(id)))
+            st = rn_fail_memory(err, c->path, 0);
+    }
+    rn_gguf_close(f);
+    return st;
+}
+
 rn_status rn_convert_copy_keys(rn_conversion *c, const char *const *keys, rn_error *err)
 {
     const json_t *stored = rn_checkpoint_stored_config(c->in.checkpoint);
@@ -56,7 +80,7 @@ rn_status rn_convert_copy_keys(rn_conversion *c, const char *const *keys, rn_err
         if (value && !json_is_null(value) && json_object_set(c->config, *keys, value))
             return rn_fail_memory(err, c->path, 0);
     }
-    return RN_OK;
+    return copy_ids(c, err);
 }
 
 const char *rn_convert_torch_type(const rn_conversion *c)
@@ -87,6 +111,7 @@ static rn_status plan(rn_conversion *c, rn_error *err)
 {
     rn_status st = rn_matched_open(&c->in, c->path, err);
     if (st) return st;
+    rn_matched_tell_unknown(&c->in, c->options->unknown_key, c->options->user);
     c->from = c->to = c->in.plan->config;
     for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)
         if (!strcmp(c->options->to, targets[i].name)) return targets[i].plan(c, err);
@@ -128,7 +153,7 @@ static rn_status check_options(const rn_convert_options *o, const char *out,
                        "to: there is no layout \"%.60s\" (native, hf-fla, torchscale, "
                        "gguf)",
                        o->to ? o->to : "");
-    if (rn_path_exists(out))
+    if (rn_path_is_taken(out))
         return rn_fail(err, RN_EEXIST, "%s: exists already; remove it or write elsewhere",
                        out);
     return RN_OK;

@@ -43,7 +43,8 @@ rn_status rn_convert_check(const rn_conversion *c, const rn_convert_need *needs,
 bool rn_convert_row_norm_matters(const rn_config *config);
 
 /* Copies the keys of the list (NULL at its end) that the source's config has: those that
-   say nothing of the model's function. */
+   say nothing of the model's function; and from a GGUF file the ids of the tokens that
+   begin and end a text. */
 rn_status rn_convert_copy_keys(rn_conversion *c, const char *const *keys, rn_error *err);
 
 /* "float32", as PyTorch calls what the embedding's numbers are. */

@@ -3,7 +3,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "api/convert.h"
 
-#include "api/blame.h"
+#include "api/filled.h"
 #include "api/matched.h"
 #include "core/file.h"
 #include "formats/dtype.h"
@@ -101,6 +101,8 @@ static rn_status plan_tensors(converting *c, rn_error *err)
 {
     rn_status st = rn_matched_open(&c->from, c->in, err);
     if (st) return st;
+    const rn_convert_options *o = c->options;
+    if (o) rn_matched_tell_unknown(&c->from, o->unknown_key, o->user);
     size_t count = c->from.plan->param_count;
     c->views = calloc(count + 1, sizeof *c->views);
     c->names = calloc(count + 1, sizeof *c->names);
@@ -136,13 +138,14 @@ static rn_status put_tensor(converting *c, size_t i, rn_gguf_writer *w, rn_error
     return st;
 }
 
-static rn_status write_file(converting *c, const char *out, rn_error *err)
+static rn_status write_file(void *user, const char *path, rn_error *err)
 {
+    converting *c = user;
     rn_gguf_meta meta = {0};
     rn_gguf_writer *w = NULL;
     size_t count = c->from.plan->param_count;
     rn_status st = make_meta(c, &meta, err);
-    if (!st) st = rn_gguf_writer_open(&w, out, &meta, c->views, count, err);
+    if (!st) st = rn_gguf_writer_open(&w, path, &meta, c->views, count, err);
     rn_gguf_meta_free(&meta);
     for (size_t i = 0; i < count && !st; i++) st = put_tensor(c, i, w, err);
     if (!st) return rn_gguf_writer_commit(w, err);
@@ -150,29 +153,19 @@ static rn_status write_file(converting *c, const char *out, rn_error *err)
     return st;
 }
 
-static rn_status make_report(const converting *c, const char *out,
-                             rn_convert_report *report, rn_error *err)
-{
-    rn_map map;
-    rn_status st = rn_map_open(&map, out, err);
-    if (st) return st;
-    *report =
-        (rn_convert_report){.tensors = c->from.plan->param_count, .bytes_out = map.size};
-    rn_map_close(&map);
-    return RN_OK;
-}
-
 rn_status rn_convert_gguf(const char *in, const char *out,
                           const rn_convert_options *options, rn_convert_report *report,
                           rn_error *err)
 {
     converting c = {.in = in, .options = options};
-    if (rn_path_exists(out))
+    if (rn_path_is_taken(out))
         return rn_fail(err, RN_EEXIST, "%s: exists already; remove it or write elsewhere",
                        out);
     rn_status st = plan_tensors(&c, err);
-    if (!st) st = write_file(&c, out, err);
-    if (!st && report) st = make_report(&c, out, report, err);
+    if (!st) st = rn_file_filled(out, write_file, &c, err);
+    if (!st && report)
+        *report = (rn_convert_report){.tensors = c.from.plan->param_count,
+                                      .bytes_out = c.total};
     free(c.views);
     free(c.names);
     rn_matched_close(&c.from);

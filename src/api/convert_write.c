@@ -6,7 +6,6 @@
  */
 #include "api/convert.h"
 
-#include "api/blame.h"
 #include "core/arena.h"
 
 #include <math.h>
@@ -20,7 +19,7 @@ typedef struct source {
     const rn_tensor_view *view; /* NULL: made */
     const float *made;
     size_t rows, length;          /* of the target, in numbers */
-    size_t in, out;               /* bytes of a row */
+    size_t bytes;                 /* of a row of the target */
     rn_rotary_kind order, wanted; /* of the pairs inside a head; equal: as they are */
     size_t width, group; /* rows of a head; heads of the target to one of the source */
     float *columns;      /* factors [length], or NULL */
@@ -75,9 +74,10 @@ static rn_status read_columns(const rn_conversion *c, const char *name, source *
     s->columns = malloc(s->length * sizeof *s->columns);
     if (!s->columns) return rn_fail_memory(err, name, s->length * sizeof *s->columns);
     rn_status st = rn_tensor_floats(v, 0, v->count, s->columns, err);
+    if (st) return rn_blame_file(err, st, c->path);
     for (size_t i = (size_t)v->count; i < s->length; i++)
         s->columns[i] = s->columns[i % v->count];
-    return st;
+    return RN_OK;
 }
 
 /* How the rows of a parameter of the mixer move. */
@@ -96,27 +96,26 @@ static void plan_rows(const rn_conversion *c, const char *name, source *s)
     if (k || v) s->group = to->kv_heads / from->kv_heads;
 }
 
-/* The type that the target's numbers have: blocks are this library's own. */
+/* The type that the target's numbers have: blocks are this library's own, and matrices
+   alone have them. */
 static rn_dtype target_type(const rn_conversion *c, const source *s)
 {
     rn_weight_type type;
-    if (!c->dialect) return s->view->dtype;
     if (!rn_dtype_weight_type(s->view->dtype, &type))
         return s->columns || s->embedding ? RN_DTYPE_F32 : s->view->dtype;
-    return rn_weight_block(type) > 1 ? RN_DTYPE_F32 : s->view->dtype;
+    bool blocks = rn_weight_block(type) > 1, kept = !c->dialect && s->view->dims == 2;
+    return blocks && !kept ? RN_DTYPE_F32 : s->view->dtype;
 }
 
 static rn_status set_row_bytes(output *o, size_t i, rn_error *err)
 {
     source *s = &o->sources[i];
-    uint64_t in = 0, out = 0, all = 0;
-    if (!rn_dtype_bytes(s->view ? s->view->dtype : RN_DTYPE_F32, s->length, &in) ||
-        !rn_dtype_bytes(o->views[i].dtype, s->length, &out) ||
-        __builtin_mul_overflow(out, (uint64_t)s->rows, &all))
+    uint64_t bytes = 0, all = 0;
+    if (!rn_dtype_bytes(o->views[i].dtype, s->length, &bytes) ||
+        __builtin_mul_overflow(bytes, (uint64_t)s->rows, &all))
         return rn_fail(err, RN_EUNSUPPORTED, "%s: tensor %s: rows of %zu numbers",
                        o->c->path, o->views[i].name, s->length);
-    s->in = (size_t)in;
-    s->out = (size_t)out;
+    s->bytes = (size_t)bytes;
     o->c->report.bytes_out += all;
     o->c->report.tensors++;
     return RN_OK;
@@ -233,9 +232,11 @@ static rn_status row_bytes(output *o, size_t i, size_t r, const void **out, rn_e
 {
     const source *s = &o->sources[i];
     size_t row = row_behind(s, r);
-    if (s->made) *out = s->made + row;
-    else *out = (const char *)s->view->data + row * s->in;
-    if (is_copied(s, o->views[i].dtype)) return RN_OK;
+    if (is_copied(s, o->views[i].dtype)) {
+        const char *all = s->made ? (const char *)s->made : s->view->data;
+        *out = all + row * s->bytes;
+        return RN_OK;
+    }
     rn_weight_type type = RN_WEIGHT_F32;
     rn_dtype_weight_type(o->views[i].dtype, &type);
     rn_status st = make_row(o, i, row, err);
@@ -258,13 +259,13 @@ static rn_status put_tensor(output *o, size_t i, rn_safetensors_writer *w, rn_er
 {
     const source *s = &o->sources[i];
     bool whole = is_in_order(s) && is_copied(s, o->views[i].dtype);
-    size_t step = whole && s->out && s->out < PIECE ? PIECE / s->out : 1;
+    size_t step = whole && s->bytes && s->bytes < PIECE ? PIECE / s->bytes : 1;
     for (size_t r = 0; r < s->rows; r += step) {
         const void *bytes = NULL;
         size_t n = s->rows - r < step ? s->rows - r : step;
         rn_status st = row_bytes(o, i, r, &bytes, err);
-        if (!st) st = rn_safetensors_writer_put(w, bytes, n * s->out, err);
-        o->done += n * s->out;
+        if (!st) st = rn_safetensors_writer_put(w, bytes, n * s->bytes, err);
+        o->done += n * s->bytes;
         if (!st) st = tell(o, false, err);
         if (st) return st;
     }

@@ -1,4 +1,4 @@
-/* A new folder that is whole or not there. */
+/* A new folder or file that is whole or not there. */
 #ifndef RN_API_FILLED_H
 #define RN_API_FILLED_H
 
@@ -6,7 +6,10 @@
 
 /* Makes a folder beside `out`, has it filled, and gives it the name `out`, which must be
    free (RN_EEXIST); when something fails nothing is left. */
-typedef rn_status rn_fill_fn(void *user, const char *folder, rn_error *err);
+typedef rn_status rn_fill_fn(void *user, const char *path, rn_error *err);
 rn_status rn_folder_filled(const char *out, rn_fill_fn *fill, void *user, rn_error *err);
+
+/* The same for a file: it is written in a folder beside `out`. */
+rn_status rn_file_filled(const char *out, rn_fill_fn *fill, void *user, rn_error *err);
 
 #endif

@@ -5,8 +5,6 @@
  */
 #include "api/matched.h"
 
-#include "api/blame.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +61,15 @@ static rn_status fail_presence(rn_checkpoint *ck, const char *stored, const char
                    key ? " (" : "", key ? key : "", key ? ")" : "");
 }
 
+/* Shape and type of a parameter's tensor. */
+static rn_status check_tensor(const rn_param *p, const rn_tensor_view *t,
+                              rn_checkpoint *ck, const char *path, rn_error *err)
+{
+    if (!has_shape(p, t)) return fail_shape(p, ck, path, err);
+    rn_status st = rn_tensor_floats(t, 0, 0, NULL, err);
+    return st ? rn_blame_file(err, st, path) : RN_OK;
+}
+
 /* views[i] becomes parameter i's tensor in the checkpoint. */
 static rn_status match_tensors(rn_tensor_view *views, const rn_model *plan,
                                rn_checkpoint *ck, const char *path, rn_error *err)
@@ -73,7 +80,8 @@ static rn_status match_tensors(rn_tensor_view *views, const rn_model *plan,
         if (!t)
             return fail_presence(ck, rn_checkpoint_original_name(ck, p->name),
                                  "is missing", path, err);
-        if (!has_shape(p, t)) return fail_shape(p, ck, path, err);
+        rn_status st = check_tensor(p, t, ck, path, err);
+        if (st) return st;
         views[i] = *t;
     }
     const char *unused = rn_checkpoint_unused(ck);
@@ -110,4 +118,11 @@ rn_status rn_matched_open(rn_matched *out, const char *path, rn_error *err)
     if (st) rn_matched_close(&m);
     else *out = m;
     return st;
+}
+
+void rn_matched_tell_unknown(const rn_matched *m,
+                             void (*tell)(void *user, const char *key), void *user)
+{
+    const char *const *keys = rn_checkpoint_unknown_keys(m->checkpoint);
+    for (; tell && *keys; keys++) tell(user, *keys);
 }

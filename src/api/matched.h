@@ -14,9 +14,13 @@ typedef struct rn_matched {
 } rn_matched;
 
 /* Everything that can be checked without reading a number: the config, that each
-   parameter has a tensor of its shape, and each tensor a parameter. RN_EFORMAT otherwise.
- */
+   parameter has a tensor of its shape, and each tensor a parameter. RN_EFORMAT otherwise;
+   RN_EUNSUPPORTED for a tensor that is not of floating point. */
 rn_status rn_matched_open(rn_matched *out, const char *path, rn_error *err);
 void rn_matched_close(rn_matched *m);
+
+/* Calls tell, unless it is NULL, for every key of the config that nobody knows. */
+void rn_matched_tell_unknown(const rn_matched *m,
+                             void (*tell)(void *user, const char *key), void *user);
 
 #endif

@@ -1,6 +1,5 @@
 /* The small public functions around a model: making one from a source, its sizes, its
    config as text, its parameters. Opening and saving are in files of their own. */
-#include "api/blame.h"
 #include "api/names.h"
 #include "formats/checkpoint.h"
 #include "model/model.h"

@@ -2,7 +2,6 @@
  * Opening a checkpoint: every parameter's tensor, matched by its native name, becomes
  * weights. Messages speak of tensors by the file's own names.
  */
-#include "api/blame.h"
 #include "api/matched.h"
 #include "api/names.h"
 

@@ -6,7 +6,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include "retnet/quantize.h"
 
-#include "api/blame.h"
 #include "api/matched.h"
 #include "api/save.h"
 #include "api/filled.h"
@@ -69,8 +68,7 @@ static rn_status check_stored(const rewriting *r, const rn_tensor_view *t, rn_er
                        "%s: tensor %s is %s already; quantize the checkpoint that it was "
                        "made from",
                        r->path, t->name, rn_dtype_name(t->dtype));
-    rn_status st = rn_tensor_floats(t, 0, 0, NULL, err);
-    return st ? rn_blame_file(err, st, r->path) : RN_OK;
+    return RN_OK;
 }
 
 /* The type that parameter p gets, and whether it is another for want of whole blocks. */
@@ -129,6 +127,7 @@ static rn_status plan(rewriting *r, rn_error *err)
 {
     rn_status st = rn_matched_open(&r->in, r->path, err);
     if (st) return st;
+    rn_matched_tell_unknown(&r->in, r->options->unknown_key, r->options->user);
     size_t count = r->in.plan->param_count;
     r->out = calloc(count + 1, sizeof *r->out);
     if (!r->out) return rn_fail_memory(err, "tensor views", count * sizeof *r->out);
@@ -230,7 +229,7 @@ static rn_status check_options(const rn_quantize_options *o, const char *out,
     if (o->threads < 0 || o->threads > MOST_THREADS)
         return rn_fail(err, RN_EINVAL, "threads: %d is not in 0..%d", o->threads,
                        MOST_THREADS);
-    if (rn_path_exists(out))
+    if (rn_path_is_taken(out))
         return rn_fail(err, RN_EEXIST, "%s: exists already; remove it or write elsewhere",
                        out);
     return RN_OK;

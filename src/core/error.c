@@ -1,5 +1,5 @@
 /* Error messages. A message is built once, where the failure is noticed, and travels up
-   unchanged; callers that know more (a file name) prefix it themselves. */
+   unchanged; a caller that knows the file puts its name in front. */
 #include "core/error.h"
 
 #include <errno.h>
@@ -73,4 +73,13 @@ rn_status rn_fail_errno(rn_error *err, const char *format, ...)
 rn_status rn_fail_memory(rn_error *err, const char *what, size_t bytes)
 {
     return rn_fail(err, RN_ENOMEM, "out of memory: %zu bytes for %s", bytes, what);
+}
+
+rn_status rn_blame_file(rn_error *err, rn_status st, const char *path)
+{
+    if (st == RN_EINVAL || st == RN_ENOTFOUND) st = RN_EFORMAT;
+    if (!err) return st;
+    char message[sizeof err->message];
+    memcpy(message, err->message, sizeof message);
+    return rn_fail(err, st, "%s: %s", path, message);
 }

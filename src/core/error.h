@@ -19,4 +19,9 @@ __attribute__((format(printf, 2, 3))) rn_status rn_fail_errno(rn_error *err,
 /* RN_ENOMEM with the number of bytes that were asked for and what they were for. */
 rn_status rn_fail_memory(rn_error *err, const char *what, size_t bytes);
 
+/* Puts "PATH: " in front of err's message, for rooms that know no files. An argument out
+   of range or not known is, when it came from a file, that file's fault: RN_EINVAL and
+   RN_ENOTFOUND become RN_EFORMAT. Returns the status, which is not RN_OK. */
+rn_status rn_blame_file(rn_error *err, rn_status st, const char *path);
+
 #endif

@@ -57,6 +57,12 @@ bool rn_path_exists(const char *path)
     return stat(path, &info) == 0;
 }
 
+bool rn_path_is_taken(const char *path)
+{
+    struct stat info;
+    return lstat(path, &info) == 0;
+}
+
 bool rn_path_is_folder(const char *path)
 {
     struct stat info;
@@ -228,6 +234,8 @@ static int rename_new(const char *from, const char *to)
     if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
     if (errno != EINVAL && errno != ENOSYS) return -1;
 #endif
+    if (link(from, to) == 0) return unlink(from); /* a file, and links are there */
+    if (errno == EEXIST) return -1;
     if (lstat(to, &info)) return rename(from, to);
     errno = EEXIST;
     return -1;
@@ -240,6 +248,17 @@ rn_status rn_place_folder(const char *from, const char *to, rn_error *err)
     if (rename_new(from, to))
         return rn_fail_errno(err, "%s: cannot be moved to %s", from, to);
     return sync_parent(to, err);
+}
+
+rn_status rn_place_file(const char *from, const char *to, rn_error *err)
+{
+    char *holder = rn_path_beside(to, ".");
+    if (!holder) return rn_fail_memory(err, to, strlen(to) + 2);
+    rn_status st = rename_new(from, to)
+                       ? rn_fail_errno(err, "%s: cannot be moved to %s", from, to)
+                       : rn_sync_folder(holder, err);
+    free(holder);
+    return st;
 }
 
 static rn_status remove_entries(DIR *dir, const char *path, rn_error *err)

@@ -46,6 +46,7 @@ rn_status rn_write_file(const char *path, const void *bytes, size_t count, rn_er
 rn_status rn_copy_file(const char *from, const char *to, rn_error *err);
 
 bool rn_path_exists(const char *path);
+bool rn_path_is_taken(const char *path); /* by anything, a link to nothing too */
 bool rn_path_is_folder(const char *path);
 
 /* Creates a folder and its missing parents; an existing folder is fine. */
@@ -70,6 +71,9 @@ rn_status rn_make_folder_beside(char **out, const char *path, rn_error *err);
 /* Moves the finished folder `from` to `to`, where nothing may be (RN_EEXIST), and syncs
    the parent. */
 rn_status rn_place_folder(const char *from, const char *to, rn_error *err);
+
+/* The same for a file that is synced already. */
+rn_status rn_place_file(const char *from, const char *to, rn_error *err);
 
 /* Removes a folder with the regular files in it (no sub-folders); missing is fine. */
 rn_status rn_remove_folder(const char *path, rn_error *err);

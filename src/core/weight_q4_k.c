@@ -151,7 +151,7 @@ static void fit_scales(block *b, const line *want)
 }
 
 /* d and dmin that fit the numbers best with the scales, mins and levels as they are:
-   least squares in x = d u - dmin m, u = scale q. */
+   least squares in x = d u - dmin m, u = scale q; of d alone where every m is 0. */
 static void refit(block *b)
 {
     float uu = 0.0f, um = 0.0f, mm = 0.0f, xu = 0.0f, xm = 0.0f;
@@ -163,6 +163,10 @@ static void refit(block *b)
         mm += m * m;
         xu += x * u;
         xm += x * m;
+    }
+    if (mm == 0.0f) {
+        b->d = rn_half_to_float(rn_scale_half(xu * rn_inverse(uu)));
+        return;
     }
     float inverse = rn_inverse(uu * mm - um * um), dmin = (xu * um - xm * uu) * inverse;
     if (inverse == 0.0f || dmin < 0.0f) return;

@@ -1,6 +1,6 @@
 /* A file that appears whole or not at all: bytes go to a new file beside the target,
-   which is synced and renamed at the end. A link as target is followed, so that it stays
-   a link. */
+   which is synced and renamed at the end. A link to a file is followed, so that it stays
+   a link; one to nothing is replaced. */
 #define _DEFAULT_SOURCE
 #include "core/file.h"
 

@@ -117,7 +117,7 @@ static rn_status fill_from_tensor(table *t, const rn_tensor_view *view, rn_error
         for (size_t i = 0; i < t->length && !st; i++) {
             int64_t id;
             st = rn_tensor_ints(view, row * t->length + i, 1, &id, err);
-            if (!st) st = set_id(t, row, i, id, err);
+            st = st ? rn_blame_file(err, st, t->path) : set_id(t, row, i, id, err);
         }
     return st;
 }

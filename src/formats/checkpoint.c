@@ -102,7 +102,7 @@ static rn_status check_tied(rn_checkpoint *c, rn_error *err)
                        c->config_path, a->name, b->name);
     uint64_t differ;
     rn_status st = compare(a, b, &differ, err);
-    if (st) return st;
+    if (st) return rn_blame_file(err, st, c->config_path);
     if (differ < a->count)
         return rn_fail(err, RN_EFORMAT,
                        "%s: the model is tied, but %s and %s differ in element %" PRIu64,

@@ -34,7 +34,7 @@ static rn_status read_buffer(float **out, const rn_source *s, const rn_tensor_vi
     rn_status st = rn_tensor_floats(t, 0, expected, values, err);
     if (st) {
         free(values);
-        return st;
+        return rn_blame_file(err, st, s->path);
     }
     *out = values;
     return RN_OK;
