@@ -158,11 +158,14 @@ static const cli_group record_group =
 typedef struct training {
     const cli_args *args;
     const char *out;
-    bool continues; /* a checkpoint in out is resumed */
-    bool new_out;   /* there was no out */
+    bool continues;     /* a checkpoint in out is resumed */
+    bool new_out;       /* there was no out */
+    bool reads_text;    /* some of the data are to be encoded */
+    bool has_tokenizer; /* one that was asked for, or that a model brings */
     rn_exec *x;
     rn_model *model;
     rn_tokenizer *tokenizer;
+    const char *tokenizer_from; /* its name or file, or the model that brings it */
     cli_data data;
     cli_progress progress;
     double val_loss, val_bits; /* of the latest evaluation, NaN before */
@@ -202,14 +205,20 @@ static int check_files(training *t, rn_error *err)
     bool resumable = rn_train_resumable(t->out);
     t->continues = resumable && cli_int(t->args, "resume");
     t->new_out = access(t->out, F_OK) != 0;
+    t->reads_text = cli_data_reads_text(t->args);
     if (resumable && !t->continues)
         return cli_fail(err, "%s: holds a checkpoint; --resume continues it", t->out);
     return CLI_DONE;
 }
 
+/* Whether the ids are the tokenizer's: token files are not, where nobody names one. */
+static bool follows_tokenizer(const training *t)
+{
+    return t->reads_text || t->has_tokenizer;
+}
+
 /* A new model: the shape of --preset or --config, with the tokenizer's vocabulary in a
-   preset, and
-   --set over all. */
+   preset, and --set over all. */
 static int create_model(training *t, rn_error *err)
 {
     rn_model_source source = cli_source(t->args);
@@ -218,7 +227,7 @@ static int create_model(training *t, rn_error *err)
     const char **settings = calloc(source.settings_count + 1, sizeof *settings);
     if (!settings) return cli_fail(err, "out of memory for --set");
     if (!source.preset && !source.config_path) source.preset = "nano";
-    if (source.preset && cli_data_reads_text(t->args)) {
+    if (source.preset && follows_tokenizer(t)) {
         snprintf(vocab, sizeof vocab, "vocab_size=%zu", rn_tokenizer_vocab(t->tokenizer));
         settings[count++] = vocab;
     }
@@ -256,6 +265,22 @@ static int open_init(training *t, const char *path, rn_error *err)
     return cli_usage(err, "--set: %s", why.message);
 }
 
+/* Whether the model has all ids that the tokenizer gives. Text wants a model of just
+   these ids, but for one that came padded; token files may well have more. */
+static int check_vocabulary(const training *t, rn_error *err)
+{
+    rn_model_info info;
+    if (!follows_tokenizer(t)) return CLI_DONE;
+    rn_model_info_get(t->model, &info);
+    size_t ids = rn_tokenizer_vocab(t->tokenizer);
+    const bool may_pad = !t->reads_text || cli_given(t->args, "init") ||
+                         !rn_tokenizer_bytewise(t->tokenizer);
+    if (ids == info.vocab_size || (may_pad && ids < info.vocab_size)) return CLI_DONE;
+    return cli_usage(err,
+                     "--tokenizer: %s has %zu ids, but the model's vocab_size is %zu",
+                     t->tokenizer_from, ids, info.vocab_size);
+}
+
 /* A resumed run without model options takes the model from the checkpoint; with them the
    library compares the config. */
 static int open_model(training *t, rn_error *err)
@@ -270,16 +295,7 @@ static int open_model(training *t, rn_error *err)
     if (code) return code;
     const char *config = cli_text(t->args, "config");
     cli_warn_of_keys(t->args, t->model, init ? init : config ? config : t->out);
-    if (!cli_data_reads_text(t->args)) return code;
-
-    rn_model_info info;
-    rn_model_info_get(t->model, &info);
-    size_t ids = rn_tokenizer_vocab(t->tokenizer);
-    const bool may_pad = init || !rn_tokenizer_bytewise(t->tokenizer);
-    if (ids == info.vocab_size || (may_pad && ids < info.vocab_size)) return CLI_DONE;
-    return cli_usage(err,
-                     "--tokenizer: %s has %zu ids, but the model's vocab_size is %zu",
-                     cli_text(t->args, "tokenizer"), ids, info.vocab_size);
+    return check_vocabulary(t, err);
 }
 
 static int open_tokens(training *t, rn_error *err)
@@ -478,9 +494,14 @@ static int open_tokenizer(training *t, rn_error *err)
 {
     const char *name = cli_text(t->args, "tokenizer");
     const char *model = t->continues ? t->out : cli_text(t->args, "init");
-    if (cli_given(t->args, "tokenizer") || !model)
-        return cli_code(rn_tokenizer_open(&t->tokenizer, name, err));
-    rn_status st = rn_tokenizer_open_of_model(&t->tokenizer, model, err);
+    rn_status st = RN_ENOTFOUND;
+    t->has_tokenizer = cli_given(t->args, "tokenizer");
+    t->tokenizer_from = name;
+    if (!t->has_tokenizer && model) {
+        st = rn_tokenizer_open_of_model(&t->tokenizer, model, err);
+        t->has_tokenizer = !st;
+        if (!st) t->tokenizer_from = model;
+    }
     if (st == RN_ENOTFOUND) st = rn_tokenizer_open(&t->tokenizer, name, err);
     return cli_code(st);
 }

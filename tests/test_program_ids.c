@@ -1,0 +1,115 @@
+/* Tokenizers, token files and training together: whose vocabulary a model has, what
+   becomes of a tokenizer in the folder of the result, where documents end, and what is
+   refused when the parts do not fit. */
+#define _DEFAULT_SOURCE
+#define _XOPEN_SOURCE 700
+#include "scratch.h"
+
+#include "program_fixture.h"
+
+enum { IDS = 264 }; /* of the tokenizer: 256 bytes, an end and a few merges */
+
+static json_t *done_json(child c)
+{
+    check_done(&c);
+    json_t *o = child_json(&c);
+    child_free(&c);
+    return o;
+}
+
+static void done(child c)
+{
+    check_done(&c);
+    child_free(&c);
+}
+
+static void refused(child c, int code, const char *words)
+{
+    check_refused(&c, code, words);
+    child_free(&c);
+}
+
+static bool exists(const char *name)
+{
+    return access(in_scratch(name), F_OK) == 0;
+}
+
+/* The text, its tokenizer, and a folder with the halves of the text. */
+static int group_open(void **state)
+{
+    if (program_open(state)) return -1;
+    size_t size;
+    char *text = get_bytes(in_scratch("text"), &size);
+    mkdir(in_scratch("corpus"), 0700);
+    put_bytes("corpus/a.txt", text, size / 2);
+    put_bytes("corpus/b.txt", text + size / 2, size - size / 2);
+    free(text);
+    child c = RUN("tokenizer", "train", in_scratch("t.json"), in_scratch("text"),
+                  "--vocab", "264", "-q");
+    int code = c.code;
+    if (code) fprintf(stderr, "%s\n", c.err);
+    child_free(&c);
+    return code;
+}
+
+static size_t vocabulary_of(const char *name)
+{
+    char path[100];
+    size_t size;
+    snprintf(path, sizeof path, "%s/config.json", name);
+    char *text = get_bytes(in_scratch(path), &size);
+    json_t *config = json_loads(text, 0, NULL);
+    size_t ids = (size_t)json_number(config, "vocab_size");
+    json_decref(config);
+    free(text);
+    return ids;
+}
+
+#define TRAIN_ON(data, out, ...)                                                         \
+    RUN("train", "--data", in_scratch(data), "--out", in_scratch(out), TINY, TINY_STEPS, \
+        "--steps", "2", "--json", "-q", __VA_ARGS__)
+
+#define T_JSON "--tokenizer", in_scratch("t.json")
+
+static void encode(const char *from, const char *to)
+{
+    done(RUN("tokenizer", "encode", in_scratch("t.json"), in_scratch(from), "--out",
+             in_scratch(to), "-q"));
+}
+
+/* ---- whose vocabulary ---- */
+
+static void token_files_follow_the_tokenizer(void **state)
+{
+    (void)state;
+    encode("corpus", "corpus.bin");
+    json_decref(done_json(TRAIN_ON("corpus.bin", "ids", T_JSON)));
+    assert_int_equal(vocabulary_of("ids"), IDS);
+    done(RUN("generate", in_scratch("ids"), "--prompt", "the", "--tokens", "4"));
+    json_decref(done_json(RUN("train", "--data", in_scratch("corpus.bin"), "--out",
+                              in_scratch("ids"), TINY, TINY_STEPS, "--steps", "4",
+                              "--json", "-q", "--resume")));
+    /* A config says its size itself, which may be larger. */
+    json_decref(
+        done_json(TRAIN_ON("corpus.bin", "wide", T_JSON, "--set", "vocab_size=300")));
+    assert_int_equal(vocabulary_of("wide"), 300);
+}
+
+static void small_models_are_refused(void **state)
+{
+    (void)state;
+    done(RUN("tokenizer", "encode", "byte", in_scratch("text"), "--out",
+             in_scratch("low.bin"), "-q"));
+    refused(TRAIN_ON("low.bin", "never", T_JSON, "--set", "vocab_size=260"), 2,
+            "t.json has 264 ids, but the model's vocab_size is 260");
+    assert_false(exists("never"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(token_files_follow_the_tokenizer),
+        cmocka_unit_test(small_models_are_refused),
+    };
+    return cmocka_run_group_tests(tests, group_open, scratch_close);
+}
