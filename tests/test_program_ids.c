@@ -105,11 +105,37 @@ static void small_models_are_refused(void **state)
     assert_false(exists("never"));
 }
 
+/* ---- where documents end ---- */
+
+/* A token file of a folder trains as the folder itself: the same ids, and so the same
+   model. */
+static void token_files_keep_documents(void **state)
+{
+    (void)state;
+    encode("corpus", "corpus.bin");
+    json_decref(done_json(TRAIN_ON("corpus.bin", "by-file", T_JSON)));
+    json_decref(done_json(TRAIN_ON("corpus", "by-text", T_JSON)));
+    size_t n, m;
+    char *a = get_bytes(in_scratch("corpus.bin"), &n);
+    char *b = get_bytes(in_scratch("by-text/data/train.bin"), &m);
+    assert_int_equal(n, m);
+    assert_memory_equal(a, b, n);
+    free(a);
+    free(b);
+    a = get_bytes(in_scratch("by-file/model.safetensors"), &n);
+    b = get_bytes(in_scratch("by-text/model.safetensors"), &m);
+    assert_int_equal(n, m);
+    assert_memory_equal(a, b, n);
+    free(a);
+    free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(token_files_follow_the_tokenizer),
         cmocka_unit_test(small_models_are_refused),
+        cmocka_unit_test(token_files_keep_documents),
     };
     return cmocka_run_group_tests(tests, group_open, scratch_close);
 }
