@@ -489,21 +489,47 @@ static int train(training *t, rn_error *err)
     return code ? code : cli_code(st);
 }
 
-/* The tokenizer of the model that is continued, where that has one of its own. */
+/* The tokenizer that lies with a model, if none was found before. */
+static int find_tokenizer(training *t, const char *model, rn_error *err)
+{
+    if (!model || t->has_tokenizer) return CLI_DONE;
+    rn_status st = rn_tokenizer_open_of_model(&t->tokenizer, model, err);
+    if (st == RN_ENOTFOUND) return CLI_DONE;
+    t->has_tokenizer = !st;
+    t->tokenizer_from = model;
+    return cli_code(st);
+}
+
+/* A tokenizer.json in the folder of the result becomes part of every checkpoint, so it
+   has to be the one that encodes. */
+static int check_tokenizer(const training *t, rn_error *err)
+{
+    char *file = cli_join(t->out, "tokenizer.json");
+    if (!file) return cli_fail(err, "out of memory for a path");
+    int code = CLI_DONE;
+    if (rn_tokenizer_bytewise(t->tokenizer) && !access(file, F_OK))
+        code = cli_fail(err,
+                        "--tokenizer: byte, but %s is there, and the model would be used "
+                        "with it",
+                        file);
+    free(file);
+    return code;
+}
+
+/* The one that is asked for, that of the model which is continued or begun with, what
+   lies in the folder of the result, or bytes. */
 static int open_tokenizer(training *t, rn_error *err)
 {
     const char *name = cli_text(t->args, "tokenizer");
-    const char *model = t->continues ? t->out : cli_text(t->args, "init");
-    rn_status st = RN_ENOTFOUND;
+    int code = CLI_DONE;
     t->has_tokenizer = cli_given(t->args, "tokenizer");
     t->tokenizer_from = name;
-    if (!t->has_tokenizer && model) {
-        st = rn_tokenizer_open_of_model(&t->tokenizer, model, err);
-        t->has_tokenizer = !st;
-        if (!st) t->tokenizer_from = model;
-    }
-    if (st == RN_ENOTFOUND) st = rn_tokenizer_open(&t->tokenizer, name, err);
-    return cli_code(st);
+    if (t->has_tokenizer) code = cli_code(rn_tokenizer_open(&t->tokenizer, name, err));
+    if (!code && !t->continues) code = find_tokenizer(t, cli_text(t->args, "init"), err);
+    if (!code && cli_is_folder(t->out)) code = find_tokenizer(t, t->out, err);
+    if (!code && !t->tokenizer)
+        code = cli_code(rn_tokenizer_open(&t->tokenizer, name, err));
+    return code ? code : check_tokenizer(t, err);
 }
 
 static int prepare(training *t, rn_error *err)

@@ -105,6 +105,43 @@ static void small_models_are_refused(void **state)
     assert_false(exists("never"));
 }
 
+/* ---- a tokenizer in the folder of the result ---- */
+
+static void put_tokenizer(const char *folder)
+{
+    char path[100];
+    size_t size;
+    char *json = get_bytes(in_scratch("t.json"), &size);
+    mkdir(in_scratch(folder), 0700);
+    snprintf(path, sizeof path, "%s/tokenizer.json", folder);
+    put_bytes(path, json, size);
+    free(json);
+}
+
+static void tokenizers_beside_are_used(void **state)
+{
+    (void)state;
+    put_tokenizer("beside");
+    json_decref(done_json(TRAIN_ON("text", "beside", "--resume")));
+    assert_int_equal(vocabulary_of("beside"), IDS);
+    done(RUN("generate", in_scratch("beside"), "--prompt", "the", "--tokens", "4"));
+    json_decref(done_json(TRAIN_ON("text", "beside", "--resume")));
+    /* Alike behind a model that brings none. */
+    put_tokenizer("tuned");
+    refused(RUN("train", "--init", in_scratch("model"), "--data", in_scratch("text"),
+                "--out", in_scratch("tuned"), "--steps", "1", "-q"),
+            2, "tuned has 264 ids, but the model's vocab_size is 256");
+}
+
+static void other_tokenizers_beside_are_refused(void **state)
+{
+    (void)state;
+    put_tokenizer("bytes");
+    refused(TRAIN_ON("text", "bytes", "--tokenizer", "byte"), 1,
+            "bytes/tokenizer.json is there");
+    assert_true(exists("bytes/tokenizer.json") && !exists("bytes/config.json"));
+}
+
 /* ---- where documents end ---- */
 
 /* A token file of a folder trains as the folder itself: the same ids, and so the same
@@ -135,6 +172,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(token_files_follow_the_tokenizer),
         cmocka_unit_test(small_models_are_refused),
+        cmocka_unit_test(tokenizers_beside_are_used),
+        cmocka_unit_test(other_tokenizers_beside_are_refused),
         cmocka_unit_test(token_files_keep_documents),
     };
     return cmocka_run_group_tests(tests, group_open, scratch_close);
