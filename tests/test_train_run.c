@@ -268,8 +268,9 @@ static void half_saved_runs_resume(void **state)
         "cp -a after/step-000010 after/metrics.jsonl after/latest after/best b/",
         /* the very first save cut short: nothing to resume, but nothing in the way either
          */
-        "rm b/latest b/config.json",
-        "rm b/latest",
+        "rm b/latest b/best b/config.json",
+        "rm b/latest b/best",
+        "rm b/latest b/best b/config.json b/model.safetensors b/step-000005/config.json",
     };
     for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
         shell("cd %s && rm -rf b && cp -a before b && %s", folder, states[i]);
@@ -488,7 +489,40 @@ static void foreign_model_is_kept(void **state)
     refused(&j, RN_EEXIST, "no training run");
     j.o.resume = true;
     refused(&j, RN_EEXIST, "no training run");
-    shell("grep -q keep %s/a/model.safetensors", folder);
+    /* Neither a file nor a part of a checkpoint tells of a run. */
+    shell("cd %s/a && echo x > step-001000 && mkdir step-002000 && echo x > "
+          "step-002000/model.safetensors",
+          folder);
+    refused(&j, RN_EEXIST, "no training run");
+    shell("cd %s/a && grep -q keep model.safetensors && test -f step-001000 -a -d "
+          "step-002000",
+          folder);
+    remove_folder(folder);
+}
+
+/* A run that lost its `latest` is not begun anew over what it left. */
+static void lost_latest_is_refused(void **state)
+{
+    (void)state;
+    char *folder = new_folder();
+    job j = new_job(folder, "a");
+    j.o.keep = 3;
+    must_run(&j);
+    static const char *const losses[] = {"rm latest", "rm latest best",
+                                         "rm latest && rm -r step-000016 step-000020"};
+    static const char *const words[] = {
+        "3 checkpoints and a link `best`, but no `latest`",
+        "3 checkpoints, but no `latest`", "1 checkpoint and a link `best`, but no"};
+    for (size_t i = 0; i < 3; i++) {
+        shell("cd %s && rm -rf b && cp -a a b && cd b && %s && ls -R > ../before", folder,
+              losses[i]);
+        job again = new_job(folder, "b");
+        for (int resume = 0; resume < 2; resume++) {
+            again.o.resume = resume != 0;
+            refused(&again, RN_EEXIST, words[i]);
+        }
+        shell("cd %s/b && ls -R | cmp - ../before", folder);
+    }
     remove_folder(folder);
 }
 
@@ -557,6 +591,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(constant_rate_goes_on),
         cmocka_unit_test(full_disk_keeps_the_checkpoint),
         cmocka_unit_test(foreign_model_is_kept),
+        cmocka_unit_test(lost_latest_is_refused),
         cmocka_unit_test(one_run_at_a_time),
         cmocka_unit_test(time_limit_ends_the_run),
     };

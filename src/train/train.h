@@ -247,7 +247,8 @@ rn_status rn_folder_lock(const char *folder, int *lock, rn_error *err);
 void rn_folder_unlock(int lock);
 
 /* RN_EEXIST when a run may not begin in this folder: it holds a checkpoint (unless
-   `resume`) or a model that no run left there. */
+   `resume`), checkpoints of a run whose `latest` is missing, or a model that no run left
+   there. */
 rn_status rn_folder_check(const char *folder, bool resume, rn_error *err);
 
 /* Checkpoints that stay: the newest `count` (0 is 1), and that of step `best`, if any. */
