@@ -55,13 +55,13 @@ int cli_data_check(const cli_args *args, rn_error *err)
     return code;
 }
 
-bool cli_data_reads_text(const cli_args *args)
+bool cli_data_reads_text(const cli_args *args, const char *out)
 {
     const cli_value *data = cli_get(args, "data");
     const char *val = cli_text(args, "val");
     for (size_t i = 0; i < data->count; i++)
-        if (!cli_is_token_file(data->list[i])) return true;
-    return val && !cli_is_token_file(val);
+        if (!cli_is_token_file(data->list[i], out)) return true;
+    return val && !cli_is_token_file(val, out);
 }
 
 /* The last part of a source's tokens validates. */

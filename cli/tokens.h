@@ -9,8 +9,8 @@
 #include "retnet/data.h"
 
 /* Whether the path is a token file (by its name, .bin, or its header), or a folder of
-   nothing else. */
-bool cli_is_token_file(const char *path);
+   nothing else, leave_out (or NULL) aside. */
+bool cli_is_token_file(const char *path, const char *leave_out);
 
 bool cli_is_folder(const char *path);
 

@@ -205,7 +205,7 @@ static int check_files(training *t, rn_error *err)
     bool resumable = rn_train_resumable(t->out);
     t->continues = resumable && cli_int(t->args, "resume");
     t->new_out = access(t->out, F_OK) != 0;
-    t->reads_text = cli_data_reads_text(t->args);
+    t->reads_text = cli_data_reads_text(t->args, t->out);
     if (resumable && !t->continues)
         return cli_fail(err, "%s: holds a checkpoint; --resume continues it", t->out);
     return CLI_DONE;

@@ -468,10 +468,12 @@ static void folders_hold_all_kinds(void **state)
     assert_int_equal(rename(in_scratch("m.idx"), in_scratch("all/b.idx")), 0);
     assert_int_equal(rename(in_scratch("m.bin"), in_scratch("all/b.bin")), 0);
     const char *folder = in_scratch("all");
-    assert_true(rn_tokens_is(folder));
+    assert_true(rn_tokens_is(folder, NULL));
     put_text("all/a.txt", "first");
     put_text("all/c.jsonl", "{\"text\": \"x\"}\n{\"text\": \"yz\"}\n");
-    assert_false(rn_tokens_is(folder));
+    assert_false(rn_tokens_is(folder, NULL));
+    assert_false(rn_tokens_is(folder, in_scratch("all/a.txt")));
+    assert_false(rn_tokens_is(folder, folder));
     rn_tokens *t = build("all.bin", &folder, 1);
     check_text(t,
                "first"
@@ -495,7 +497,7 @@ static void shards_are_read_in_place(void **state)
     put_bytes("shards/a.bin", one, sizeof one);
     put_bytes("shards/b.bin", two, sizeof two);
     const char *folder = in_scratch("shards");
-    assert_true(rn_tokens_is(folder));
+    assert_true(rn_tokens_is(folder, NULL));
     rn_tokens *t, *part;
     WORKS(rn_tokens_open_all(&t, &folder, 1, NULL, err));
     check_text(t, "\1\2\3\4\5", 5);

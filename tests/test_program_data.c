@@ -101,6 +101,11 @@ static void shards_train_in_place(void **state)
     refused(SHARDS("s2", "vocab_size=290"), 1, "shards/a.bin: token 290 is 290");
     put_text("shards/b.idx", "MMIDIDX");
     refused(SHARDS("s3", "vocab_size=300"), 1, "b.idx");
+    assert_int_equal(unlink(in_scratch("shards/b.idx")), 0);
+    for (int i = 0; i < 2; i++) { /* a result inside of the data is none of them */
+        c = SHARDS("shards/m", "vocab_size=300", "--resume");
+        json_decref(done_json(&c));
+    }
 }
 
 static void options_are_checked(void **state)

@@ -28,8 +28,8 @@ rn_status rn_tokens_open_all(rn_tokens **out, const char *const *paths, size_t c
                              const char *leave_out, rn_error *err);
 
 /** Whether a path is a token file by its name or header, or a folder with nothing else in
-    it. */
-bool rn_tokens_is(const char *path);
+    it, `leave_out` (or NULL) aside. */
+bool rn_tokens_is(const char *path, const char *leave_out);
 
 /**
  * Text files, JSONL files (.jsonl, .ndjson: the string "text" of each line's object),
