@@ -426,6 +426,25 @@ static void other_runs_are_refused(void **state)
     remove_folder(folder);
 }
 
+/* Validation goes by the checkpoint's chunk length too, to the last bit. */
+static void resumed_validation_is_the_same(void **state)
+{
+    (void)state;
+    char *folder = new_folder();
+    job whole = new_job(folder, "a"), j = new_job(folder, "b");
+    whole.o.train.chunk = j.o.train.chunk = 3;
+    rn_train_result want = must_run(&whole), got;
+    j.stop = 4;
+    assert_int_equal(run_job(&j, &got, NULL), RN_EINTERRUPTED);
+    j.stop = 0;
+    j.o.resume = true;
+    j.o.train.chunk = 0;
+    got = must_run(&j);
+    assert_true(got.val_loss == want.val_loss);
+    same_run(folder, "a", "b");
+    remove_folder(folder);
+}
+
 static void constant_rate_goes_on(void **state)
 {
     (void)state;
@@ -588,6 +607,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(state_comes_back),
         cmocka_unit_test(damage_is_refused),
         cmocka_unit_test(other_runs_are_refused),
+        cmocka_unit_test(resumed_validation_is_the_same),
         cmocka_unit_test(constant_rate_goes_on),
         cmocka_unit_test(full_disk_keeps_the_checkpoint),
         cmocka_unit_test(foreign_model_is_kept),

@@ -143,8 +143,9 @@ void rn_trainer_apply(rn_trainer *t, double lr, double grad_scale);
 
 typedef struct rn_validator rn_validator;
 
-/* Validation of a trainer's model in windows of `window` tokens, by the trainer's form.
-   Working memory is that of at most the trainer's micro-batch, or of one window. */
+/* Validation of a trainer's model in windows of `window` tokens, by the trainer's form
+   and chunk length; the trainer must outlive it. Working memory is that of at most the
+   trainer's micro-batch, or of one window. */
 rn_status rn_validator_create(rn_validator **out, const rn_trainer *t,
                               const rn_tokens *tokens, size_t window, rn_error *err);
 void rn_validator_free(rn_validator *v);
