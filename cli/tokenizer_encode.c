@@ -162,7 +162,7 @@ static int print_result(encoding *e, rn_error *err)
     double rate = seconds > 0 ? (double)e->bytes / seconds / 1e6 : 0;
     size_t vocab = rn_tokenizer_vocab(e->tokenizer);
     if (!cli_int(e->args, "json")) {
-        if (!e->writer) return CLI_DONE;
+        if (!cli_text(e->args, "out")) return CLI_DONE;
         cli_line("tokens", "%" PRIu64 " of %zu ids", e->tokens, vocab);
         cli_line("text", "%" PRIu64 " bytes, %.2f a token", e->bytes,
                  e->tokens ? (double)e->bytes / (double)e->tokens : 0.0);
@@ -242,7 +242,7 @@ static int open_encoding(encoding *e, rn_error *err)
 
 static void tell_of_borders(const encoding *e)
 {
-    if (!e->writer || e->end >= 0 || e->ended < 2) return;
+    if (e->end >= 0 || e->ended < 2) return;
     cli_note(e->args,
              "%s: the borders of its %" PRIu64
              " texts are not kept: the tokenizer has no id that ends a text",
@@ -256,10 +256,10 @@ static int run(const cli_args *args, rn_error *err)
     e->args = args;
     int code = open_encoding(e, err);
     if (!code) code = encode_all(e, err);
-    if (!code) tell_of_borders(e);
-    if (!code) code = print_result(e, err);
     rn_status st = rn_tokens_close(e->writer, !code, err);
     if (!code) code = cli_code(st);
+    if (!code) tell_of_borders(e);
+    if (!code) code = print_result(e, err);
     json_decref(e->list);
     cli_texts_close(&e->texts);
     rn_tokenizer_free(e->tokenizer);

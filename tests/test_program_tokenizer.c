@@ -6,6 +6,7 @@
 #include "child.h"
 
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <time.h>
 
 /* With a program that reads `input`. */
@@ -419,6 +420,27 @@ static void output_that_cannot_be_written(void **state)
     child_free(&c);
 }
 
+/* A disk that is full: nothing is told of a file that is not there. */
+static void files_that_cannot_be_written(void **state)
+{
+    (void)state;
+    char *text = calloc(20001, 1);
+    assert_non_null(text);
+    memset(text, 'x', 20000);
+    const char *in = put_text("long", text), *out = in_scratch("full.bin");
+    free(text);
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){10000, before.rlim_max});
+    child c = RUN("tokenizer", "encode", "byte", in, "--out", out);
+    setrlimit(RLIMIT_FSIZE, &before);
+    signal(SIGXFSZ, handler);
+    check_refused(&c, 1, "full.bin: cannot be written");
+    child_free(&c);
+    assert_int_not_equal(access(out, F_OK), 0);
+}
+
 /* Files of the scratch folder whose names begin so. */
 static bool is_there(const char *begin)
 {
@@ -466,6 +488,7 @@ int main(void)
         cmocka_unit_test(lost_borders_are_told),
         cmocka_unit_test(wrong_usage_and_files),
         cmocka_unit_test(output_that_cannot_be_written),
+        cmocka_unit_test(files_that_cannot_be_written),
         cmocka_unit_test(interrupted_encoding_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, group_open, scratch_close);
