@@ -129,8 +129,7 @@ int cli_data_open(cli_data *d, const cli_args *args, const char *out,
     if (!code && !val) code = join_parts(d, err);
     if (!code && val)
         code = cli_tokens_stage(how, &val, 1, out, "val", &d->val, &d->val_file, err);
-    /* Token files need not be the byte tokenizer's when none is named. */
-    if (!code && d->val && cli_given(args, "tokenizer"))
+    if (!code && d->val && how->certain)
         code = cli_code(rn_tokens_count_text(d->val, how->tokenizer, err));
     free(weights);
     return code;

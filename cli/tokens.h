@@ -17,6 +17,7 @@ bool cli_is_folder(const char *path);
 /* How files are read. */
 typedef struct cli_reading {
     const rn_tokenizer *tokenizer; /* NULL: there is none */
+    bool certain;                  /* the ids of token files are this tokenizer's */
     cli_progress *progress;
     int threads;           /* that encode; 0: as many as processors */
     bool documents;        /* their borders are looked for */

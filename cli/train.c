@@ -303,6 +303,7 @@ static int open_tokens(training *t, rn_error *err)
     cli_reading how;
     cli_progress_show(&t->progress, "reading the data");
     int code = cli_reading_of(&how, t->args, t->tokenizer, &t->progress, err);
+    how.certain = follows_tokenizer(t);
     return code ? code : cli_data_open(&t->data, t->args, t->out, &how, err);
 }
 

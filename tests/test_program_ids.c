@@ -142,6 +142,34 @@ static void other_tokenizers_beside_are_refused(void **state)
     assert_true(exists("bytes/tokenizer.json") && !exists("bytes/config.json"));
 }
 
+/* ---- bits per byte ---- */
+
+static double bits_of(child c)
+{
+    json_t *o = done_json(c);
+    double bits = json_number(o, "val_bits_per_byte");
+    json_decref(o);
+    return bits;
+}
+
+/* They are known wherever the tokenizer is, whoever names it. */
+static void bits_need_no_option(void **state)
+{
+    (void)state;
+    double named = bits_of(TRAIN_ON("text", "bits", T_JSON));
+    assert_true(named > 0);
+    assert_true(bits_of(TRAIN_ON("text", "bits", "--resume")) == named);
+    double tuned = bits_of(RUN("train", "--init", in_scratch("bits"), "--data",
+                               in_scratch("text"), "--out", in_scratch("bits-tuned"),
+                               TINY_STEPS, "--steps", "1", "--lr", "0", "--json", "-q"));
+    assert_true(tuned > named - 1e-6 && tuned < named + 1e-6);
+    /* Ids that nobody says anything of are no text. */
+    encode("corpus", "corpus.bin");
+    json_t *o = done_json(TRAIN_ON("corpus.bin", "no-bits", "--set", "vocab_size=300"));
+    assert_true(json_is_null(json_object_get(o, "val_bits_per_byte")));
+    json_decref(o);
+}
+
 /* ---- where documents end ---- */
 
 /* A token file of a folder trains as the folder itself: the same ids, and so the same
@@ -174,6 +202,7 @@ int main(void)
         cmocka_unit_test(small_models_are_refused),
         cmocka_unit_test(tokenizers_beside_are_used),
         cmocka_unit_test(other_tokenizers_beside_are_refused),
+        cmocka_unit_test(bits_need_no_option),
         cmocka_unit_test(token_files_keep_documents),
     };
     return cmocka_run_group_tests(tests, group_open, scratch_close);
