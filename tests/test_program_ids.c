@@ -170,6 +170,21 @@ static void bits_need_no_option(void **state)
     json_decref(o);
 }
 
+/* Bytes that are no UTF-8 are counted as what they are, not as U+FFFD: ids measure as the
+   text that they are of. */
+static void ids_of_any_bytes_measure_as_text(void **state)
+{
+    (void)state;
+    mkdir(in_scratch("latin"), 0700);
+    const char *text =
+        put_text("latin/a", "caf\xe9, r\xf4le, \xe9t\xe9 \xff\xfe the king");
+    encode("latin", "latin.bin");
+    double by_text = bits_of(TRAIN_ON("text", "latin-text", T_JSON, "--val", text));
+    double by_ids =
+        bits_of(TRAIN_ON("text", "latin-ids", T_JSON, "--val", in_scratch("latin.bin")));
+    assert_true(by_text > 0 && by_text == by_ids);
+}
+
 /* ---- where documents end ---- */
 
 /* A token file of a folder trains as the folder itself: the same ids, and so the same
@@ -203,6 +218,7 @@ int main(void)
         cmocka_unit_test(tokenizers_beside_are_used),
         cmocka_unit_test(other_tokenizers_beside_are_refused),
         cmocka_unit_test(bits_need_no_option),
+        cmocka_unit_test(ids_of_any_bytes_measure_as_text),
         cmocka_unit_test(token_files_keep_documents),
     };
     return cmocka_run_group_tests(tests, group_open, scratch_close);
