@@ -376,6 +376,11 @@ static void on_progress(void *user, const rn_train_progress *p, bool *stop)
         t->val_loss = p->val_loss;
         t->val_bits = p->val_bits_per_byte;
     }
+    if (p->val_changed) {
+        cli_progress_clear(&t->progress);
+        cli_note(t->args, "the validation data are not those of the checkpoint: the best "
+                          "loss begins anew");
+    }
     if (p->sample) show_sample(t, p->step, p->sample);
     show_progress(t, p);
     if (cli_interrupted()) *stop = true;

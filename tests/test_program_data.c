@@ -171,6 +171,30 @@ static void evaluation_reads_all_kinds(void **state)
     refused(EVAL(in_scratch("bad.jsonl")), 1, "line 1");
 }
 
+/* A resumed run may be measured by another text, and then says so. */
+static void validation_may_change(void **state)
+{
+    (void)state;
+    const char *easy = in_scratch("text"), *hard = put_text("hard", "Xylophones jumble.");
+#define BY(val, steps, ...)                                                              \
+    RUN("train", "--data", in_scratch("text"), "--out", in_scratch("by"), TINY,          \
+        TINY_STEPS, "--json", "--val", val, "--steps", steps, __VA_ARGS__)
+    child c = BY(easy, "4", "-q");
+    json_t *o = done_json(&c);
+    const double best = json_number(o, "best_val_loss");
+    assert_true(json_number(o, "first_val_bits_per_byte") > 0);
+    json_decref(o);
+    c = BY(hard, "6", "--resume");
+    assert_int_equal(c.code, 0);
+    assert_non_null(strstr(c.err, "validation data are not those of the checkpoint"));
+    o = child_json(&c);
+    child_free(&c);
+    assert_true(json_number(o, "best_val_loss") > best);
+    assert_int_equal(json_number(o, "best_step"), 6);
+    assert_true(json_is_null(json_object_get(o, "first_val_bits_per_byte")));
+    json_decref(o);
+}
+
 /* Data that are cut off while a run reads them end it with an error, not by a signal. */
 static void truncation_is_an_error(void **state)
 {
@@ -205,6 +229,7 @@ int main(void)
         cmocka_unit_test(options_are_checked),
         cmocka_unit_test(damaged_data_leave_nothing),
         cmocka_unit_test(evaluation_reads_all_kinds),
+        cmocka_unit_test(validation_may_change),
         cmocka_unit_test(truncation_is_an_error),
     };
     return cmocka_run_group_tests(tests, program_open, scratch_close);

@@ -298,8 +298,9 @@ static void state_comes_back(void **state)
     rn_mixed only = {.share = 1, .count = 5, .hash = UINT64_MAX};
     const rn_mixture data = {.sources = &only, .count = 1};
     rn_run_identity id = {.trainer = t, .data = &data};
-    const rn_train_state states[] = {{7, 5, 2, 1.0 / 3, 0.1, 12.5, 3.5, 6},
-                                     {8, 0, 8, 0, NAN, 0, NAN, 0}};
+    const rn_train_state states[] = {
+        {7, 5, 2, 1.0 / 3, 0.1, 12.5, 3.5, 6, {9, UINT64_MAX, 1}},
+        {8, 0, 8, 0, NAN, 0, NAN, 0, {0, 0, 0}}};
     for (size_t i = 0; i < 2; i++) {
         t->state = states[i];
         OK(rn_checkpoint_save(&id, folder, 1, &record, &err_));
@@ -311,6 +312,8 @@ static void state_comes_back(void **state)
         assert_true(t->state.smooth_loss == states[i].smooth_loss);
         assert_true(t->state.seconds == states[i].seconds);
         assert_int_equal(t->state.best_step, states[i].best_step);
+        assert_memory_equal(&t->state.validated, &states[i].validated,
+                            sizeof t->state.validated);
         assert_true(i ? isnan(t->state.best_val_loss) : t->state.best_val_loss == 0.1);
     }
     rn_record_close(&record);

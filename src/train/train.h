@@ -91,16 +91,23 @@ json_t *rn_mixture_json(const rn_mixture *m);
 
 /* ---- trainer.c, optimizer.c ---- */
 
+/* What tells one sequence of tokens from another. */
+typedef struct rn_tokens_id {
+    uint64_t count, hash, documents;
+} rn_tokens_id;
+
 /* What a run has come to; with weights and moments, all that a checkpoint has to keep. */
 typedef struct rn_train_state {
     uint64_t step;    /* optimizer steps, skipped ones included */
     uint64_t applied; /* steps that changed the weights: AdamW's own count */
     uint64_t skipped;
-    double smooth_loss;    /* exponential mean over about 50 applied steps */
-    double best_val_loss;  /* NaN before the first evaluation after a step */
-    double seconds;        /* of all runs together, for the time limit */
-    double first_val_bits; /* per byte, before the very first step; NaN: unknown */
-    uint64_t best_step;    /* of best_val_loss; 0: none */
+    double smooth_loss;     /* exponential mean over about 50 applied steps */
+    double best_val_loss;   /* NaN before the first evaluation after a step */
+    double seconds;         /* of all runs together, for the time limit */
+    double first_val_bits;  /* per byte, before the very first step; NaN: unknown */
+    uint64_t best_step;     /* of best_val_loss; 0: none */
+    rn_tokens_id validated; /* what the best and the first figure are of; count 0: not
+                               known */
 } rn_train_state;
 
 /* Neighbouring parameters that the optimizer treats alike. */
@@ -149,6 +156,7 @@ typedef struct rn_validator rn_validator;
 rn_status rn_validator_create(rn_validator **out, const rn_trainer *t,
                               const rn_tokens *tokens, size_t window, rn_error *err);
 void rn_validator_free(rn_validator *v);
+const rn_tokens_id *rn_validator_tokens(const rn_validator *v);
 
 /* Nats per predicted token over the whole text; all are predicted once but the first ones
    of documents. */

@@ -14,6 +14,7 @@ struct rn_validator {
     const rn_trainer *trainer;
     rn_run *run;
     const rn_tokens *tokens;
+    rn_tokens_id id;
     size_t vocab;
     size_t window, windows; /* tokens in a window, windows in a batch */
     rn_batch batch;
@@ -67,6 +68,13 @@ static rn_status create_run(rn_validator *v, rn_error *err)
     return rn_run_create(&v->run, t->model, &run, err);
 }
 
+static rn_status identify(rn_tokens_id *id, const rn_tokens *tokens, rn_error *err)
+{
+    id->count = rn_tokens_count(tokens);
+    id->documents = rn_tokens_documents(tokens);
+    return rn_tokens_hash(tokens, &id->hash, err);
+}
+
 rn_status rn_validator_create(rn_validator **out, const rn_trainer *t,
                               const rn_tokens *tokens, size_t window, rn_error *err)
 {
@@ -82,7 +90,9 @@ rn_status rn_validator_create(rn_validator **out, const rn_trainer *t,
     v->tokens = tokens;
     v->window = (uint64_t)window < count - 1 ? window : (size_t)(count - 1);
     v->windows = rows > v->window ? rows / v->window : 1;
-    rn_status st = alloc_batch(v, err);
+    rn_status st = identify(&v->id, tokens, err);
+    if (st) goto fail;
+    st = alloc_batch(v, err);
     if (st) goto fail;
     st = create_run(v, err);
     if (st) goto fail;
@@ -100,6 +110,11 @@ void rn_validator_free(rn_validator *v)
     rn_run_free(v->run);
     rn_block_free(v->block);
     free(v);
+}
+
+const rn_tokens_id *rn_validator_tokens(const rn_validator *v)
+{
+    return &v->id;
 }
 
 /* Cuts the stretch into windows and documents. */
