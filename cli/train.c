@@ -281,6 +281,20 @@ static int check_vocabulary(const training *t, rn_error *err)
                      t->tokenizer_from, ids, info.vocab_size);
 }
 
+/* Samples need a tokenizer; one of bytes does for the ids of bytes alone. */
+static int check_samples(const training *t, rn_error *err)
+{
+    rn_model_info info;
+    if (!cli_int(t->args, "sample-every") || follows_tokenizer(t)) return CLI_DONE;
+    rn_model_info_get(t->model, &info);
+    if (info.vocab_size == rn_tokenizer_vocab(t->tokenizer)) return CLI_DONE;
+    return cli_usage(
+        err,
+        "--sample-every: the data are token files and the model has %zu ids: "
+        "--tokenizer has to say what they mean",
+        info.vocab_size);
+}
+
 /* A resumed run without model options takes the model from the checkpoint; with them the
    library compares the config. */
 static int open_model(training *t, rn_error *err)
@@ -295,7 +309,8 @@ static int open_model(training *t, rn_error *err)
     if (code) return code;
     const char *config = cli_text(t->args, "config");
     cli_warn_of_keys(t->args, t->model, init ? init : config ? config : t->out);
-    return check_vocabulary(t, err);
+    code = check_vocabulary(t, err);
+    return code ? code : check_samples(t, err);
 }
 
 static int open_tokens(training *t, rn_error *err)

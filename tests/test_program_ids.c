@@ -142,6 +142,22 @@ static void other_tokenizers_beside_are_refused(void **state)
     assert_true(exists("bytes/tokenizer.json") && !exists("bytes/config.json"));
 }
 
+/* ---- samples ---- */
+
+static void samples_need_a_tokenizer(void **state)
+{
+    (void)state;
+    encode("corpus", "corpus.bin");
+    refused(
+        TRAIN_ON("corpus.bin", "mute", "--set", "vocab_size=300", "--sample-every", "1"),
+        2, "--sample-every: the data are token files and the model has 300 ids");
+    assert_false(exists("mute"));
+    json_decref(done_json(TRAIN_ON("corpus.bin", "told", T_JSON, "--sample-every", "1")));
+    done(RUN("tokenizer", "encode", "byte", in_scratch("text"), "--out",
+             in_scratch("low.bin"), "-q"));
+    json_decref(done_json(TRAIN_ON("low.bin", "bytewise", "--sample-every", "1")));
+}
+
 /* ---- bits per byte ---- */
 
 static double bits_of(child c)
@@ -217,6 +233,7 @@ int main(void)
         cmocka_unit_test(small_models_are_refused),
         cmocka_unit_test(tokenizers_beside_are_used),
         cmocka_unit_test(other_tokenizers_beside_are_refused),
+        cmocka_unit_test(samples_need_a_tokenizer),
         cmocka_unit_test(bits_need_no_option),
         cmocka_unit_test(ids_of_any_bytes_measure_as_text),
         cmocka_unit_test(token_files_keep_documents),
