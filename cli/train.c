@@ -56,15 +56,16 @@ static const cli_option data_options[] = {
              "TensorBoard's event files"},
     {.name = "resume", .kind = CLI_FLAG,
      .help = "continue what is in --out, or start anew where nothing is there; data, "
-             "model and the options that shape the numbers must be the same, but with "
-             "--schedule constant --steps and --max-minutes may change, with wsd --steps "
-             "while the rate does not fall yet"},
+             "model and the options that shape the numbers must be the same, --type and "
+             "--val aside, but with --schedule constant --steps and --max-minutes may "
+             "change, with wsd --steps while the rate does not fall yet"},
 };
 
 static const cli_option model_options[] = {
     {.name = "init", .kind = CLI_TEXT, .metavar = "MODEL", .complete = CLI_FILES,
      .help = "begin with the weights of this model, in any layout that can be opened; "
-             "its tokenizer and side files are copied into --out"},
+             "its tokenizer and side files are copied into --out, unless --tokenizer is "
+             "given"},
     {.name = "preset", .kind = CLI_CHOICE, .metavar = "NAME", .words = rn_preset_name,
      .shown = "nano", .help = "a new model in this shape (see retnet info --presets)"},
     {.name = "config", .kind = CLI_TEXT, .metavar = "FILE", .complete = CLI_FILES,
@@ -121,7 +122,7 @@ static const cli_option optimizer_options[] = {
     {.name = "beta1", .kind = CLI_REAL, .metavar = "X", .fallback = "0.9", .min = 0,
      .max = 0.999999, .help = "AdamW decay of the first moment"},
     {.name = "beta2", .kind = CLI_REAL, .metavar = "X", .fallback = "0.98", .min = 0,
-     .max = 0.999999999, .help = "AdamW decay of the second moment"},
+     .max = 0.9999999, .help = "AdamW decay of the second moment"},
     {.name = "clip", .kind = CLI_REAL, .metavar = "X", .fallback = "1", .min = 0,
      .max = 1e9, .help = "largest norm of the gradient; 0 is no clipping"},
 };

@@ -289,7 +289,8 @@ static bool due(uint64_t step, uint64_t every)
     return every && step % every == 0;
 }
 
-/* The steps are in the record, the checkpoint is the last one with a finite step. */
+/* The steps are in the record. A checkpoint that was due among them has the weights from
+   before them, since skipped steps change none. */
 static rn_status fail_skipped(loop *r, rn_error *err)
 {
     uint64_t step = r->t->state.step;
