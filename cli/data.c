@@ -55,13 +55,13 @@ int cli_data_check(const cli_args *args, rn_error *err)
     return code;
 }
 
-bool cli_data_reads_text(const cli_args *args)
+bool cli_data_reads_text(const cli_args *args, const char *out)
 {
     const cli_value *data = cli_get(args, "data");
     const char *val = cli_text(args, "val");
     for (size_t i = 0; i < data->count; i++)
-        if (!cli_is_token_file(data->list[i])) return true;
-    return val && !cli_is_token_file(val);
+        if (!cli_is_token_file(data->list[i], out)) return true;
+    return val && !cli_is_token_file(val, out);
 }
 
 /* The last part of a source's tokens validates. */
@@ -129,8 +129,7 @@ int cli_data_open(cli_data *d, const cli_args *args, const char *out,
     if (!code && !val) code = join_parts(d, err);
     if (!code && val)
         code = cli_tokens_stage(how, &val, 1, out, "val", &d->val, &d->val_file, err);
-    /* Token files need not be the byte tokenizer's when none is named. */
-    if (!code && d->val && cli_given(args, "tokenizer"))
+    if (!code && d->val && how->certain)
         code = cli_code(rn_tokens_count_text(d->val, how->tokenizer, err));
     free(weights);
     return code;

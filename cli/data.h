@@ -27,8 +27,9 @@ typedef struct cli_data {
    there. */
 int cli_data_check(const cli_args *args, rn_error *err);
 
-/* Whether any text is to be encoded: then the vocabulary is the tokenizer's. */
-bool cli_data_reads_text(const cli_args *args);
+/* Whether any text outside of OUT is to be encoded: then the vocabulary is the
+   tokenizer's. */
+bool cli_data_reads_text(const cli_args *args, const char *out);
 
 /* Reads everything, with built token files for OUT. cli_data_close in either case. */
 int cli_data_open(cli_data *d, const cli_args *args, const char *out,

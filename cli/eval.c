@@ -223,7 +223,7 @@ static int eval_text(evaluation *e, rn_error *err)
     const char *path = cli_text(e->args, "text");
     bool rows = cli_given(e->args, "logits") || cli_given(e->args, "grads");
     rn_tokens *tokens = NULL;
-    if (!e->m.tokenizer && !cli_is_token_file(path))
+    if (!e->m.tokenizer && !cli_is_token_file(path, NULL))
         return cli_fail(err,
                         "%s: a vocabulary of %zu ids, for which this version has no "
                         "tokenizer; use --ids or a token file",

@@ -210,8 +210,8 @@ static int decode_all(decoding *d, rn_error *err)
     if (!code && args->operand_count == 1) code = decode_numbers(d, NULL, err);
     for (size_t i = 1; !code && i < args->operand_count; i++) {
         const char *path = args->operands[i];
-        code = cli_is_token_file(path) ? decode_tokens(d, path, err)
-                                       : decode_numbers(d, path, err);
+        code = cli_is_token_file(path, NULL) ? decode_tokens(d, path, err)
+                                             : decode_numbers(d, path, err);
     }
     if (!code && !d->lines) code = end_text(d, err);
     cli_progress_clear(&d->progress);

@@ -26,7 +26,9 @@ static const cli_option options[] = {
      .help = "each line is a text by itself, without its newline"},
     {.name = "out", .kind = CLI_TEXT, .metavar = "FILE.bin", .complete = CLI_FILES,
      .help = "write the ids into a token file for training instead of printing them: 16 "
-             "bits an id, or llm.c's layout of 32 where the vocabulary needs it"},
+             "bits an id, or llm.c's layout of 32 where the vocabulary needs it. Where "
+             "there may be several texts (--lines, JSONL, a folder, several files) the "
+             "tokenizer's end id follows each, so that training keeps them apart"},
 };
 /* clang-format on */
 static const cli_group group = CLI_GROUP("How to encode", options);
@@ -44,9 +46,11 @@ typedef struct encoding {
     size_t count, used;
     rn_tokens_writer *writer; /* --out */
     json_t *list;             /* --json without --out */
-    bool nested;              /* a list for each text */
+    bool several;             /* there may be more than one text */
+    int32_t end;              /* the id that ends a text; negative: none */
     uint64_t tokens, bytes;
-    double begin; /* in seconds */
+    uint64_t ended; /* texts that have ids */
+    double begin;   /* in seconds */
     cli_progress progress;
 } encoding;
 
@@ -68,17 +72,28 @@ static int print_ids(const int32_t *ids, size_t count, rn_error *err)
 
 static int list_ids(encoding *e, const int32_t *ids, size_t count, rn_error *err)
 {
-    json_t *list = e->nested ? json_array() : e->list;
-    bool failed = !list || (e->nested && json_array_append_new(e->list, list));
+    json_t *list = e->several ? json_array() : e->list;
+    bool failed = !list || (e->several && json_array_append_new(e->list, list));
     for (size_t i = 0; !failed && i < count; i++)
         failed = json_array_append_new(list, json_integer(ids[i])) != 0;
     return failed ? cli_fail(err, "out of memory for the JSON result") : CLI_DONE;
 }
 
+/* As rn_tokens_build does it: a text without ids leaves nothing. */
+static int append_ids(encoding *e, const int32_t *ids, size_t count, rn_error *err)
+{
+    if (!count) return CLI_DONE;
+    rn_status st = rn_tokens_append(e->writer, ids, count, err);
+    e->ended++;
+    if (st || !e->several || e->end < 0 || ids[count - 1] == e->end) return cli_code(st);
+    e->tokens++;
+    return cli_code(rn_tokens_append(e->writer, &e->end, 1, err));
+}
+
 static int give_ids(encoding *e, const int32_t *ids, size_t count, rn_error *err)
 {
     e->tokens += count;
-    if (e->writer) return cli_code(rn_tokens_append(e->writer, ids, count, err));
+    if (e->writer) return append_ids(e, ids, count, err);
     if (e->list) return list_ids(e, ids, count, err);
     return print_ids(ids, count, err);
 }
@@ -147,7 +162,7 @@ static int print_result(encoding *e, rn_error *err)
     double rate = seconds > 0 ? (double)e->bytes / seconds / 1e6 : 0;
     size_t vocab = rn_tokenizer_vocab(e->tokenizer);
     if (!cli_int(e->args, "json")) {
-        if (!e->writer) return CLI_DONE;
+        if (!cli_text(e->args, "out")) return CLI_DONE;
         cli_line("tokens", "%" PRIu64 " of %zu ids", e->tokens, vocab);
         cli_line("text", "%" PRIu64 " bytes, %.2f a token", e->bytes,
                  e->tokens ? (double)e->bytes / (double)e->tokens : 0.0);
@@ -178,20 +193,26 @@ static bool is_jsonl(const char *path)
     return false;
 }
 
+/* Whether what is read is, by its form, more than one text. */
+static bool reads_several(const cli_args *args)
+{
+    const char *only = args->operand_count == 2 ? args->operands[1] : NULL;
+    return args->operand_count > 2 || cli_int(args, "lines") ||
+           (only && (cli_is_folder(only) || is_jsonl(only)));
+}
+
 /* Where the ids go. One plain text gives one list, what may be several a list of lists.
  */
 static int open_output(encoding *e, rn_error *err)
 {
     const char *out = cli_text(e->args, "out");
-    const cli_args *args = e->args;
+    e->several = reads_several(e->args);
+    e->end = rn_tokenizer_end_id(e->tokenizer);
     if (out) {
         size_t vocab = rn_tokenizer_vocab(e->tokenizer);
         return cli_code(rn_tokens_create(&e->writer, out, vocab, err));
     }
-    if (!cli_int(args, "json")) return CLI_DONE;
-    const char *only = args->operand_count == 2 ? args->operands[1] : NULL;
-    e->nested = args->operand_count > 2 || cli_int(args, "lines") ||
-                (only && (cli_is_folder(only) || is_jsonl(only)));
+    if (!cli_int(e->args, "json")) return CLI_DONE;
     e->list = json_array();
     return e->list ? CLI_DONE : cli_fail(err, "out of memory for the JSON result");
 }
@@ -219,6 +240,15 @@ static int open_encoding(encoding *e, rn_error *err)
     return code ? code : open_output(e, err);
 }
 
+static void tell_of_borders(const encoding *e)
+{
+    if (e->end >= 0 || e->ended < 2) return;
+    cli_note(e->args,
+             "%s: the borders of its %" PRIu64
+             " texts are not kept: the tokenizer has no id that ends a text",
+             cli_text(e->args, "out"), e->ended);
+}
+
 static int run(const cli_args *args, rn_error *err)
 {
     encoding *e = calloc(1, sizeof *e);
@@ -226,9 +256,10 @@ static int run(const cli_args *args, rn_error *err)
     e->args = args;
     int code = open_encoding(e, err);
     if (!code) code = encode_all(e, err);
-    if (!code) code = print_result(e, err);
     rn_status st = rn_tokens_close(e->writer, !code, err);
     if (!code) code = cli_code(st);
+    if (!code) tell_of_borders(e);
+    if (!code) code = print_result(e, err);
     json_decref(e->list);
     cli_texts_close(&e->texts);
     rn_tokenizer_free(e->tokenizer);

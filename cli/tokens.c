@@ -15,13 +15,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-bool cli_is_token_file(const char *path)
+bool cli_is_token_file(const char *path, const char *leave_out)
 {
     struct stat status;
     size_t length = strlen(path);
     bool named = length >= 4 && !strcmp(path + length - 4, ".bin");
     if (named && (stat(path, &status) || S_ISREG(status.st_mode))) return true;
-    return rn_tokens_is(path);
+    return rn_tokens_is(path, leave_out);
 }
 
 /* "ID", "end:ID" or "begin:ID". */
@@ -167,7 +167,8 @@ int cli_tokens_stage(const cli_reading *how, const char *const *paths, size_t co
                      cli_staged *staged, rn_error *err)
 {
     bool in_place = true;
-    for (size_t i = 0; in_place && i < count; i++) in_place = cli_is_token_file(paths[i]);
+    for (size_t i = 0; in_place && i < count; i++)
+        in_place = cli_is_token_file(paths[i], out);
     if (in_place) {
         rn_status st = rn_tokens_open_all(tokens, paths, count, out, err);
         if (!st) set_documents(*tokens, how);
@@ -273,7 +274,7 @@ void cli_tokens_sweep(const char *out)
 int cli_tokens_temporary(const cli_reading *how, const char *path, rn_tokens **out,
                          rn_error *err)
 {
-    if (cli_is_token_file(path)) {
+    if (cli_is_token_file(path, NULL)) {
         rn_status st = rn_tokens_open_all(out, &path, 1, NULL, err);
         if (!st) set_documents(*out, how);
         return cli_code(st);

@@ -9,14 +9,15 @@
 #include "retnet/data.h"
 
 /* Whether the path is a token file (by its name, .bin, or its header), or a folder of
-   nothing else. */
-bool cli_is_token_file(const char *path);
+   nothing else, leave_out (or NULL) aside. */
+bool cli_is_token_file(const char *path, const char *leave_out);
 
 bool cli_is_folder(const char *path);
 
 /* How files are read. */
 typedef struct cli_reading {
     const rn_tokenizer *tokenizer; /* NULL: there is none */
+    bool certain;                  /* the ids of token files are this tokenizer's */
     cli_progress *progress;
     int threads;           /* that encode; 0: as many as processors */
     bool documents;        /* their borders are looked for */

@@ -56,15 +56,16 @@ static const cli_option data_options[] = {
              "TensorBoard's event files"},
     {.name = "resume", .kind = CLI_FLAG,
      .help = "continue what is in --out, or start anew where nothing is there; data, "
-             "model and the options that shape the numbers must be the same, but with "
-             "--schedule constant --steps and --max-minutes may change, with wsd --steps "
-             "while the rate does not fall yet"},
+             "model and the options that shape the numbers must be the same, --type and "
+             "--val aside, but with --schedule constant --steps and --max-minutes may "
+             "change, with wsd --steps while the rate does not fall yet"},
 };
 
 static const cli_option model_options[] = {
     {.name = "init", .kind = CLI_TEXT, .metavar = "MODEL", .complete = CLI_FILES,
      .help = "begin with the weights of this model, in any layout that can be opened; "
-             "its tokenizer and side files are copied into --out"},
+             "its tokenizer and side files are copied into --out, unless --tokenizer is "
+             "given"},
     {.name = "preset", .kind = CLI_CHOICE, .metavar = "NAME", .words = rn_preset_name,
      .shown = "nano", .help = "a new model in this shape (see retnet info --presets)"},
     {.name = "config", .kind = CLI_TEXT, .metavar = "FILE", .complete = CLI_FILES,
@@ -121,7 +122,7 @@ static const cli_option optimizer_options[] = {
     {.name = "beta1", .kind = CLI_REAL, .metavar = "X", .fallback = "0.9", .min = 0,
      .max = 0.999999, .help = "AdamW decay of the first moment"},
     {.name = "beta2", .kind = CLI_REAL, .metavar = "X", .fallback = "0.98", .min = 0,
-     .max = 0.999999999, .help = "AdamW decay of the second moment"},
+     .max = 0.9999999, .help = "AdamW decay of the second moment"},
     {.name = "clip", .kind = CLI_REAL, .metavar = "X", .fallback = "1", .min = 0,
      .max = 1e9, .help = "largest norm of the gradient; 0 is no clipping"},
 };
@@ -158,11 +159,14 @@ static const cli_group record_group =
 typedef struct training {
     const cli_args *args;
     const char *out;
-    bool continues; /* a checkpoint in out is resumed */
-    bool new_out;   /* there was no out */
+    bool continues;     /* a checkpoint in out is resumed */
+    bool new_out;       /* there was no out */
+    bool reads_text;    /* some of the data are to be encoded */
+    bool has_tokenizer; /* one that was asked for, or that a model brings */
     rn_exec *x;
     rn_model *model;
     rn_tokenizer *tokenizer;
+    const char *tokenizer_from; /* its name or file, or the model that brings it */
     cli_data data;
     cli_progress progress;
     double val_loss, val_bits; /* of the latest evaluation, NaN before */
@@ -202,14 +206,20 @@ static int check_files(training *t, rn_error *err)
     bool resumable = rn_train_resumable(t->out);
     t->continues = resumable && cli_int(t->args, "resume");
     t->new_out = access(t->out, F_OK) != 0;
+    t->reads_text = cli_data_reads_text(t->args, t->out);
     if (resumable && !t->continues)
         return cli_fail(err, "%s: holds a checkpoint; --resume continues it", t->out);
     return CLI_DONE;
 }
 
+/* Whether the ids are the tokenizer's: token files are not, where nobody names one. */
+static bool follows_tokenizer(const training *t)
+{
+    return t->reads_text || t->has_tokenizer;
+}
+
 /* A new model: the shape of --preset or --config, with the tokenizer's vocabulary in a
-   preset, and
-   --set over all. */
+   preset, and --set over all. */
 static int create_model(training *t, rn_error *err)
 {
     rn_model_source source = cli_source(t->args);
@@ -218,7 +228,7 @@ static int create_model(training *t, rn_error *err)
     const char **settings = calloc(source.settings_count + 1, sizeof *settings);
     if (!settings) return cli_fail(err, "out of memory for --set");
     if (!source.preset && !source.config_path) source.preset = "nano";
-    if (source.preset && cli_data_reads_text(t->args)) {
+    if (source.preset && follows_tokenizer(t)) {
         snprintf(vocab, sizeof vocab, "vocab_size=%zu", rn_tokenizer_vocab(t->tokenizer));
         settings[count++] = vocab;
     }
@@ -256,6 +266,36 @@ static int open_init(training *t, const char *path, rn_error *err)
     return cli_usage(err, "--set: %s", why.message);
 }
 
+/* Whether the model has all ids that the tokenizer gives. Text wants a model of just
+   these ids, but for one that came padded; token files may well have more. */
+static int check_vocabulary(const training *t, rn_error *err)
+{
+    rn_model_info info;
+    if (!follows_tokenizer(t)) return CLI_DONE;
+    rn_model_info_get(t->model, &info);
+    size_t ids = rn_tokenizer_vocab(t->tokenizer);
+    const bool may_pad = !t->reads_text || cli_given(t->args, "init") ||
+                         !rn_tokenizer_bytewise(t->tokenizer);
+    if (ids == info.vocab_size || (may_pad && ids < info.vocab_size)) return CLI_DONE;
+    return cli_usage(err,
+                     "--tokenizer: %s has %zu ids, but the model's vocab_size is %zu",
+                     t->tokenizer_from, ids, info.vocab_size);
+}
+
+/* Samples need a tokenizer; one of bytes does for the ids of bytes alone. */
+static int check_samples(const training *t, rn_error *err)
+{
+    rn_model_info info;
+    if (!cli_int(t->args, "sample-every") || follows_tokenizer(t)) return CLI_DONE;
+    rn_model_info_get(t->model, &info);
+    if (info.vocab_size == rn_tokenizer_vocab(t->tokenizer)) return CLI_DONE;
+    return cli_usage(
+        err,
+        "--sample-every: the data are token files and the model has %zu ids: "
+        "--tokenizer has to say what they mean",
+        info.vocab_size);
+}
+
 /* A resumed run without model options takes the model from the checkpoint; with them the
    library compares the config. */
 static int open_model(training *t, rn_error *err)
@@ -270,16 +310,8 @@ static int open_model(training *t, rn_error *err)
     if (code) return code;
     const char *config = cli_text(t->args, "config");
     cli_warn_of_keys(t->args, t->model, init ? init : config ? config : t->out);
-    if (!cli_data_reads_text(t->args)) return code;
-
-    rn_model_info info;
-    rn_model_info_get(t->model, &info);
-    size_t ids = rn_tokenizer_vocab(t->tokenizer);
-    const bool may_pad = init || !rn_tokenizer_bytewise(t->tokenizer);
-    if (ids == info.vocab_size || (may_pad && ids < info.vocab_size)) return CLI_DONE;
-    return cli_usage(err,
-                     "--tokenizer: %s has %zu ids, but the model's vocab_size is %zu",
-                     cli_text(t->args, "tokenizer"), ids, info.vocab_size);
+    code = check_vocabulary(t, err);
+    return code ? code : check_samples(t, err);
 }
 
 static int open_tokens(training *t, rn_error *err)
@@ -287,6 +319,7 @@ static int open_tokens(training *t, rn_error *err)
     cli_reading how;
     cli_progress_show(&t->progress, "reading the data");
     int code = cli_reading_of(&how, t->args, t->tokenizer, &t->progress, err);
+    how.certain = follows_tokenizer(t);
     return code ? code : cli_data_open(&t->data, t->args, t->out, &how, err);
 }
 
@@ -355,6 +388,11 @@ static void on_progress(void *user, const rn_train_progress *p, bool *stop)
     if (p->evaluated) {
         t->val_loss = p->val_loss;
         t->val_bits = p->val_bits_per_byte;
+    }
+    if (p->val_changed) {
+        cli_progress_clear(&t->progress);
+        cli_note(t->args, "the validation data are not those of the checkpoint: the best "
+                          "loss begins anew");
     }
     if (p->sample) show_sample(t, p->step, p->sample);
     show_progress(t, p);
@@ -470,16 +508,47 @@ static int train(training *t, rn_error *err)
     return code ? code : cli_code(st);
 }
 
-/* The tokenizer of the model that is continued, where that has one of its own. */
+/* The tokenizer that lies with a model, if none was found before. */
+static int find_tokenizer(training *t, const char *model, rn_error *err)
+{
+    if (!model || t->has_tokenizer) return CLI_DONE;
+    rn_status st = rn_tokenizer_open_of_model(&t->tokenizer, model, err);
+    if (st == RN_ENOTFOUND) return CLI_DONE;
+    t->has_tokenizer = !st;
+    t->tokenizer_from = model;
+    return cli_code(st);
+}
+
+/* A tokenizer.json in the folder of the result becomes part of every checkpoint, so it
+   has to be the one that encodes. */
+static int check_tokenizer(const training *t, rn_error *err)
+{
+    char *file = cli_join(t->out, "tokenizer.json");
+    if (!file) return cli_fail(err, "out of memory for a path");
+    int code = CLI_DONE;
+    if (rn_tokenizer_bytewise(t->tokenizer) && !access(file, F_OK))
+        code = cli_fail(err,
+                        "--tokenizer: byte, but %s is there, and the model would be used "
+                        "with it",
+                        file);
+    free(file);
+    return code;
+}
+
+/* The one that is asked for, that of the model which is continued or begun with, what
+   lies in the folder of the result, or bytes. */
 static int open_tokenizer(training *t, rn_error *err)
 {
     const char *name = cli_text(t->args, "tokenizer");
-    const char *model = t->continues ? t->out : cli_text(t->args, "init");
-    if (cli_given(t->args, "tokenizer") || !model)
-        return cli_code(rn_tokenizer_open(&t->tokenizer, name, err));
-    rn_status st = rn_tokenizer_open_of_model(&t->tokenizer, model, err);
-    if (st == RN_ENOTFOUND) st = rn_tokenizer_open(&t->tokenizer, name, err);
-    return cli_code(st);
+    int code = CLI_DONE;
+    t->has_tokenizer = cli_given(t->args, "tokenizer");
+    t->tokenizer_from = name;
+    if (t->has_tokenizer) code = cli_code(rn_tokenizer_open(&t->tokenizer, name, err));
+    if (!code && !t->continues) code = find_tokenizer(t, cli_text(t->args, "init"), err);
+    if (!code && cli_is_folder(t->out)) code = find_tokenizer(t, t->out, err);
+    if (!code && !t->tokenizer)
+        code = cli_code(rn_tokenizer_open(&t->tokenizer, name, err));
+    return code ? code : check_tokenizer(t, err);
 }
 
 static int prepare(training *t, rn_error *err)

@@ -559,6 +559,7 @@ static void test_contradictions(void **state)
     USAGE("--grads: only", "eval", "m", "--ids=a", "--grads=g", "--form=recurrent");
     USAGE("name the same file", "eval", "m", "--ids=a", "--grads=g", "--logits=g");
     USAGE("MODEL is missing", "info");
+    USAGE("--beta2", "train", "--data", "x", "--out", "y", "--beta2", "0.999999999");
     USAGE("both MODEL and --preset", "info", "m", "--preset", "nano");
     USAGE("--set: ", "info", "--preset", "nano", "--set", "width=x");
     USAGE("'nona' is not one of nano", "info", "--preset", "nona");

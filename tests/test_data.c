@@ -7,6 +7,8 @@
 #include "retnet/data.h"
 
 #include <stdbool.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <zstd.h>
 
 #include "scratch.h"
@@ -468,10 +470,12 @@ static void folders_hold_all_kinds(void **state)
     assert_int_equal(rename(in_scratch("m.idx"), in_scratch("all/b.idx")), 0);
     assert_int_equal(rename(in_scratch("m.bin"), in_scratch("all/b.bin")), 0);
     const char *folder = in_scratch("all");
-    assert_true(rn_tokens_is(folder));
+    assert_true(rn_tokens_is(folder, NULL));
     put_text("all/a.txt", "first");
     put_text("all/c.jsonl", "{\"text\": \"x\"}\n{\"text\": \"yz\"}\n");
-    assert_false(rn_tokens_is(folder));
+    assert_false(rn_tokens_is(folder, NULL));
+    assert_false(rn_tokens_is(folder, in_scratch("all/a.txt")));
+    assert_false(rn_tokens_is(folder, folder));
     rn_tokens *t = build("all.bin", &folder, 1);
     check_text(t,
                "first"
@@ -495,7 +499,7 @@ static void shards_are_read_in_place(void **state)
     put_bytes("shards/a.bin", one, sizeof one);
     put_bytes("shards/b.bin", two, sizeof two);
     const char *folder = in_scratch("shards");
-    assert_true(rn_tokens_is(folder));
+    assert_true(rn_tokens_is(folder, NULL));
     rn_tokens *t, *part;
     WORKS(rn_tokens_open_all(&t, &folder, 1, NULL, err));
     check_text(t, "\1\2\3\4\5", 5);
@@ -556,6 +560,34 @@ static void building_tells_and_stops(void **state)
     free(text);
 }
 
+/* A new file that does not come to be leaves the old one and its index. */
+static void failed_builds_keep_the_old(void **state)
+{
+    (void)state;
+    put_text("old1", "one");
+    const char *old[] = {in_scratch("old1"), put_text("old2", "two")};
+    const char *file = in_scratch("kept.bin");
+    const uint64_t starts[] = {0, 3};
+    rn_tokens *t = build("kept.bin", old, 2);
+    rn_tokens_free(t);
+    char *text = make_text(20000);
+    const char *path = put_bytes("new", text, 20000);
+    free(text);
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){10000, before.rlim_max});
+    rn_error failure = {RN_OK, ""};
+    rn_status st = rn_tokens_build(&t, file, &path, 1, NULL, bytes_of_text, &failure);
+    setrlimit(RLIMIT_FSIZE, &before);
+    signal(SIGXFSZ, handler);
+    check_failure(st, RN_EIO, &failure, "kept.bin: cannot be written");
+    WORKS(rn_tokens_open(&t, file, err));
+    check_text(t, "onetwo", 6);
+    check_starts(t, starts, 2);
+    rn_tokens_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -574,6 +606,7 @@ int main(void)
         cmocka_unit_test(folders_hold_all_kinds),
         cmocka_unit_test(shards_are_read_in_place),
         cmocka_unit_test(building_tells_and_stops),
+        cmocka_unit_test(failed_builds_keep_the_old),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -101,6 +101,11 @@ static void shards_train_in_place(void **state)
     refused(SHARDS("s2", "vocab_size=290"), 1, "shards/a.bin: token 290 is 290");
     put_text("shards/b.idx", "MMIDIDX");
     refused(SHARDS("s3", "vocab_size=300"), 1, "b.idx");
+    assert_int_equal(unlink(in_scratch("shards/b.idx")), 0);
+    for (int i = 0; i < 2; i++) { /* a result inside of the data is none of them */
+        c = SHARDS("shards/m", "vocab_size=300", "--resume");
+        json_decref(done_json(&c));
+    }
 }
 
 static void options_are_checked(void **state)
@@ -166,6 +171,30 @@ static void evaluation_reads_all_kinds(void **state)
     refused(EVAL(in_scratch("bad.jsonl")), 1, "line 1");
 }
 
+/* A resumed run may be measured by another text, and then says so. */
+static void validation_may_change(void **state)
+{
+    (void)state;
+    const char *easy = in_scratch("text"), *hard = put_text("hard", "Xylophones jumble.");
+#define BY(val, steps, ...)                                                              \
+    RUN("train", "--data", in_scratch("text"), "--out", in_scratch("by"), TINY,          \
+        TINY_STEPS, "--json", "--val", val, "--steps", steps, __VA_ARGS__)
+    child c = BY(easy, "4", "-q");
+    json_t *o = done_json(&c);
+    const double best = json_number(o, "best_val_loss");
+    assert_true(json_number(o, "first_val_bits_per_byte") > 0);
+    json_decref(o);
+    c = BY(hard, "6", "--resume");
+    assert_int_equal(c.code, 0);
+    assert_non_null(strstr(c.err, "validation data are not those of the checkpoint"));
+    o = child_json(&c);
+    child_free(&c);
+    assert_true(json_number(o, "best_val_loss") > best);
+    assert_int_equal(json_number(o, "best_step"), 6);
+    assert_true(json_is_null(json_object_get(o, "first_val_bits_per_byte")));
+    json_decref(o);
+}
+
 /* Data that are cut off while a run reads them end it with an error, not by a signal. */
 static void truncation_is_an_error(void **state)
 {
@@ -200,6 +229,7 @@ int main(void)
         cmocka_unit_test(options_are_checked),
         cmocka_unit_test(damaged_data_leave_nothing),
         cmocka_unit_test(evaluation_reads_all_kinds),
+        cmocka_unit_test(validation_may_change),
         cmocka_unit_test(truncation_is_an_error),
     };
     return cmocka_run_group_tests(tests, program_open, scratch_close);

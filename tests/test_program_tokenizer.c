@@ -6,6 +6,7 @@
 #include "child.h"
 
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <time.h>
 
 /* With a program that reads `input`. */
@@ -142,8 +143,8 @@ static void token_files(void **state)
         bytes[i] = (char)(x = x * 1664525u + 1013904223u, x >> 24);
     const char *in = put_bytes("bytes", bytes, SIZE), *small = in_scratch("text");
     const char *out = in_scratch("ids.bin");
-    child c =
-        RUN("tokenizer", "encode", "byte", small, in, small, "--out", out, "--json");
+    child c = RUN("tokenizer", "encode", "byte", small, in, small, "--out", out, "--json",
+                  "-q");
     json_t *o = done_json(&c);
     assert_null(json_object_get(o, "ids"));
     json_decref(o);
@@ -151,7 +152,7 @@ static void token_files(void **state)
     char *ids = get_bytes(out, &size), *text = get_bytes(small, &extra);
     assert_int_equal(size, 2 * (SIZE + 2 * extra));
     free(ids);
-    c = RUN("tokenizer", "decode", "byte", out);
+    c = RUN("tokenizer", "decode", "byte", out, "-q");
     check_done(&c);
     assert_int_equal(c.out_size, SIZE + 2 * extra);
     assert_memory_equal(c.out, text, extra);
@@ -301,6 +302,66 @@ static void large_vocabularies(void **state)
     free(text);
 }
 
+/* ---- where texts end ---- */
+
+static void check_file(const char *name, const uint16_t *want, size_t count)
+{
+    size_t size;
+    char *got = get_bytes(in_scratch(name), &size);
+    assert_int_equal(size, count * sizeof *want);
+    assert_memory_equal(got, want, size);
+    free(got);
+}
+
+#define ENCODE_OUT(out, ...)                                                             \
+    RUN("tokenizer", "encode", in_scratch("t.json"), "--out", in_scratch(out),           \
+        __VA_ARGS__)
+
+/* One text keeps its ids; of several each but an empty one is followed by the end, 0. */
+static void several_texts_end_in_an_id(void **state)
+{
+    (void)state;
+    const uint16_t one[] = {65}, all[] = {65, 0, 66, 0, 67, 0}, lines[] = {65, 0, 66, 0};
+    mkdir(in_scratch("ends"), 0700);
+    const char *a = put_text("ends/a", "a"), *b = put_text("ends/b", "b");
+    put_text("ends/c", "");
+    put_text("ends/d", "c<|endoftext|>");
+    child c = ENCODE_OUT("e1.bin", a);
+    check_done(&c);
+    child_free(&c);
+    check_file("e1.bin", one, 1);
+    c = ENCODE_OUT("e2.bin", in_scratch("ends"), "--json");
+    json_t *o = done_json(&c);
+    assert_true(json_number(o, "tokens") == 6);
+    json_decref(o);
+    check_file("e2.bin", all, 6);
+    c = ENCODE_OUT("e3.bin", a, b);
+    check_done(&c);
+    child_free(&c);
+    check_file("e3.bin", lines, 4);
+    c = ENCODE_OUT("e4.bin", put_text("ends.txt", "a\n\nb\n"), "--lines");
+    check_done(&c);
+    child_free(&c);
+    check_file("e4.bin", lines, 4);
+    c = ENCODE_OUT("e5.bin", put_text("e.jsonl", "{\"text\":\"a\"}\n{\"text\":\"b\"}\n"));
+    check_done(&c);
+    child_free(&c);
+    check_file("e5.bin", lines, 4);
+}
+
+static void lost_borders_are_told(void **state)
+{
+    (void)state;
+    const char *a = put_text("a", "a"), *out = in_scratch("lost.bin");
+    child c = RUN("tokenizer", "encode", "byte", a, a, "--out", out);
+    assert_int_equal(c.code, 0);
+    assert_non_null(strstr(c.err, "lost.bin: the borders of its 2 texts are not kept"));
+    child_free(&c);
+    c = RUN("tokenizer", "encode", "byte", a, "--out", out);
+    check_done(&c);
+    child_free(&c);
+}
+
 /* ---- what goes wrong ---- */
 
 static void check_error(int code, const char *words, const char *const *argv)
@@ -334,6 +395,10 @@ static void wrong_usage_and_files(void **state)
     REFUSED(1, "far: 4294967296 is outside", "decode", "byte", far);
     REFUSED(1, "both input and output", "encode", "byte", in_scratch("ids.bin"), "--out",
             in_scratch("ids.bin"));
+    put_text("stale.idx", "an index");
+    REFUSED(1, "stale.idx: is in the way", "encode", "byte", text, "--out",
+            in_scratch("stale.bin"));
+    assert_int_not_equal(access(in_scratch("stale.bin"), F_OK), 0);
     child c = RUN("tokenizer", "decode", "byte", x);
     assert_int_equal(c.code, 1);
     assert_non_null(strstr(c.err, "x: '2x' is not a token id"));
@@ -353,6 +418,27 @@ static void output_that_cannot_be_written(void **state)
     c = child_run(ARGV("tokenizer", "decode", "byte", ids), NULL, CHILD_NO_READER);
     assert_int_equal(c.code, 1);
     child_free(&c);
+}
+
+/* A disk that is full: nothing is told of a file that is not there. */
+static void files_that_cannot_be_written(void **state)
+{
+    (void)state;
+    char *text = calloc(20001, 1);
+    assert_non_null(text);
+    memset(text, 'x', 20000);
+    const char *in = put_text("long", text), *out = in_scratch("full.bin");
+    free(text);
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){10000, before.rlim_max});
+    child c = RUN("tokenizer", "encode", "byte", in, "--out", out);
+    setrlimit(RLIMIT_FSIZE, &before);
+    signal(SIGXFSZ, handler);
+    check_refused(&c, 1, "full.bin: cannot be written");
+    child_free(&c);
+    assert_int_not_equal(access(out, F_OK), 0);
 }
 
 /* Files of the scratch folder whose names begin so. */
@@ -398,8 +484,11 @@ int main(void)
         cmocka_unit_test(trained_tokenizers_encode),
         cmocka_unit_test(special_and_plain),
         cmocka_unit_test(large_vocabularies),
+        cmocka_unit_test(several_texts_end_in_an_id),
+        cmocka_unit_test(lost_borders_are_told),
         cmocka_unit_test(wrong_usage_and_files),
         cmocka_unit_test(output_that_cannot_be_written),
+        cmocka_unit_test(files_that_cannot_be_written),
         cmocka_unit_test(interrupted_encoding_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, group_open, scratch_close);

@@ -707,6 +707,26 @@ static void texts_come_from_files_folders_and_lines(void **state)
     rn_texts_close(t);
 }
 
+/* Of a file that is cut off behind our back no byte is asked for any more. */
+static void texts_outlive_their_files(void **state)
+{
+    (void)state;
+    enum { SIZE = 100000 };
+    char *bytes = malloc(SIZE);
+    assert_non_null(bytes);
+    memset(bytes, 'x', SIZE);
+    const char *path = put_bytes("cut", bytes, SIZE), *text;
+    rn_texts *t;
+    size_t length;
+    WORKS(rn_texts_open(&t, &path, 1, NULL, err));
+    WORKS(rn_texts_next(t, &text, &length, err));
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(length, SIZE);
+    assert_memory_equal(text, bytes, SIZE);
+    rn_texts_close(t);
+    free(bytes);
+}
+
 static void texts_that_are_none(void **state)
 {
     (void)state;
@@ -759,6 +779,7 @@ int main(void)
         cmocka_unit_test(what_is_encoded_comes_back),
         cmocka_unit_test(tokens_are_counted_as_encoded),
         cmocka_unit_test(texts_come_from_files_folders_and_lines),
+        cmocka_unit_test(texts_outlive_their_files),
         cmocka_unit_test(texts_that_are_none),
     };
     return cmocka_run_group_tests(tests, scratch_open, scratch_close);

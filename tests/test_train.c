@@ -387,11 +387,12 @@ static void bad_options_are_named(void **state)
     (void)state;
     rn_exec *x = open_exec(1);
     rn_model *model = tiny_model(x, 1, 0);
-    rn_train_options o[14];
-    const char *names[14] = {"lr",           "min_lr",   "beta1",   "beta2", "epsilon",
-                             "weight_decay", "clip",     "dropout", "batch", "seq",
-                             "accum",        "schedule", "form",    "batch"};
-    for (size_t i = 0; i < 14; i++) o[i] = tiny_options();
+    rn_train_options o[16];
+    const char *names[16] = {"lr",      "min_lr",       "beta1", "beta2",
+                             "epsilon", "weight_decay", "clip",  "dropout",
+                             "batch",   "seq",          "accum", "schedule",
+                             "form",    "batch",        "beta1", "beta2"};
+    for (size_t i = 0; i < 16; i++) o[i] = tiny_options();
     o[0].lr = NAN;
     o[1].min_lr = 1;
     o[2].beta1 = 1;
@@ -406,7 +407,9 @@ static void bad_options_are_named(void **state)
     o[11].schedule = (rn_schedule)7;
     o[12].form = RN_FORM_RECURRENT;
     o[13].batch = SIZE_MAX / 2;
-    for (size_t i = 0; i < 14; i++) {
+    o[14].beta1 = 0.99999999;
+    o[15].beta2 = 0.999999999;
+    for (size_t i = 0; i < 16; i++) {
         rn_trainer *t = NULL;
         rn_error err = {0};
         assert_int_equal(rn_trainer_create(&t, model, &o[i], &err), RN_EINVAL);

@@ -231,6 +231,32 @@ static void foreign_best_is_kept(void **state)
     remove_folder(folder);
 }
 
+/* The best of other validation tokens is none: what is evaluated next is. */
+static void other_validation_begins_anew(void **state)
+{
+    (void)state;
+    char *folder = new_folder();
+    job j = worsening_job(folder, "a");
+    rn_train_result r = must_run(&j), same, other;
+    assert_true(r.best_step < 20);
+    j.o.resume = true;
+    j.o.train.steps = 26;
+    same = must_run(&j);
+    assert_int_equal(j.val_changes, 0);
+    assert_int_equal(same.best_step, r.best_step);
+    j.val_seed = 5;
+    j.o.train.steps = 28;
+    other = must_run(&j);
+    assert_int_equal(j.val_changes, 1);
+    assert_int_equal(other.best_step, 28);
+    assert_true(other.best_val_loss == other.val_loss);
+    steps_are(folder, "a", "step-000028 ");
+    j.o.train.steps = 30;
+    must_run(&j);
+    assert_int_equal(j.val_changes, 1);
+    remove_folder(folder);
+}
+
 /* ---- WSD ---- */
 
 /* The end may move as long as the rate has not fallen: the same bits as one long run. */
@@ -323,6 +349,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(killed_runs_keep_the_best),
         cmocka_unit_test(best_is_put_right),
         cmocka_unit_test(foreign_best_is_kept),
+        cmocka_unit_test(other_validation_begins_anew),
         cmocka_unit_test(stable_rate_goes_on),
         cmocka_unit_test(endless_skipping_ends),
         cmocka_unit_test(skipped_steps_are_counted),

@@ -268,8 +268,9 @@ static void half_saved_runs_resume(void **state)
         "cp -a after/step-000010 after/metrics.jsonl after/latest after/best b/",
         /* the very first save cut short: nothing to resume, but nothing in the way either
          */
-        "rm b/latest b/config.json",
-        "rm b/latest",
+        "rm b/latest b/best b/config.json",
+        "rm b/latest b/best",
+        "rm b/latest b/best b/config.json b/model.safetensors b/step-000005/config.json",
     };
     for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
         shell("cd %s && rm -rf b && cp -a before b && %s", folder, states[i]);
@@ -297,8 +298,9 @@ static void state_comes_back(void **state)
     rn_mixed only = {.share = 1, .count = 5, .hash = UINT64_MAX};
     const rn_mixture data = {.sources = &only, .count = 1};
     rn_run_identity id = {.trainer = t, .data = &data};
-    const rn_train_state states[] = {{7, 5, 2, 1.0 / 3, 0.1, 12.5, 3.5, 6},
-                                     {8, 0, 8, 0, NAN, 0, NAN, 0}};
+    const rn_train_state states[] = {
+        {7, 5, 2, 1.0 / 3, 0.1, 12.5, 3.5, 6, {9, UINT64_MAX, 1}},
+        {8, 0, 8, 0, NAN, 0, NAN, 0, {0, 0, 0}}};
     for (size_t i = 0; i < 2; i++) {
         t->state = states[i];
         OK(rn_checkpoint_save(&id, folder, 1, &record, &err_));
@@ -310,6 +312,8 @@ static void state_comes_back(void **state)
         assert_true(t->state.smooth_loss == states[i].smooth_loss);
         assert_true(t->state.seconds == states[i].seconds);
         assert_int_equal(t->state.best_step, states[i].best_step);
+        assert_memory_equal(&t->state.validated, &states[i].validated,
+                            sizeof t->state.validated);
         assert_true(i ? isnan(t->state.best_val_loss) : t->state.best_val_loss == 0.1);
     }
     rn_record_close(&record);
@@ -425,6 +429,25 @@ static void other_runs_are_refused(void **state)
     remove_folder(folder);
 }
 
+/* Validation goes by the checkpoint's chunk length too, to the last bit. */
+static void resumed_validation_is_the_same(void **state)
+{
+    (void)state;
+    char *folder = new_folder();
+    job whole = new_job(folder, "a"), j = new_job(folder, "b");
+    whole.o.train.chunk = j.o.train.chunk = 3;
+    rn_train_result want = must_run(&whole), got;
+    j.stop = 4;
+    assert_int_equal(run_job(&j, &got, NULL), RN_EINTERRUPTED);
+    j.stop = 0;
+    j.o.resume = true;
+    j.o.train.chunk = 0;
+    got = must_run(&j);
+    assert_true(got.val_loss == want.val_loss);
+    same_run(folder, "a", "b");
+    remove_folder(folder);
+}
+
 static void constant_rate_goes_on(void **state)
 {
     (void)state;
@@ -513,7 +536,40 @@ static void foreign_model_is_kept(void **state)
     refused(&j, RN_EEXIST, "no training run");
     j.o.resume = true;
     refused(&j, RN_EEXIST, "no training run");
-    shell("grep -q keep %s/a/model.safetensors", folder);
+    /* Neither a file nor a part of a checkpoint tells of a run. */
+    shell("cd %s/a && echo x > step-001000 && mkdir step-002000 && echo x > "
+          "step-002000/model.safetensors",
+          folder);
+    refused(&j, RN_EEXIST, "no training run");
+    shell("cd %s/a && grep -q keep model.safetensors && test -f step-001000 -a -d "
+          "step-002000",
+          folder);
+    remove_folder(folder);
+}
+
+/* A run that lost its `latest` is not begun anew over what it left. */
+static void lost_latest_is_refused(void **state)
+{
+    (void)state;
+    char *folder = new_folder();
+    job j = new_job(folder, "a");
+    j.o.keep = 3;
+    must_run(&j);
+    static const char *const losses[] = {"rm latest", "rm latest best",
+                                         "rm latest && rm -r step-000016 step-000020"};
+    static const char *const words[] = {
+        "3 checkpoints and a link `best`, but no `latest`",
+        "3 checkpoints, but no `latest`", "1 checkpoint and a link `best`, but no"};
+    for (size_t i = 0; i < 3; i++) {
+        shell("cd %s && rm -rf b && cp -a a b && cd b && %s && ls -R > ../before", folder,
+              losses[i]);
+        job again = new_job(folder, "b");
+        for (int resume = 0; resume < 2; resume++) {
+            again.o.resume = resume != 0;
+            refused(&again, RN_EEXIST, words[i]);
+        }
+        shell("cd %s/b && ls -R | cmp - ../before", folder);
+    }
     remove_folder(folder);
 }
 
@@ -579,10 +635,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(state_comes_back),
         cmocka_unit_test(damage_is_refused),
         cmocka_unit_test(other_runs_are_refused),
+        cmocka_unit_test(resumed_validation_is_the_same),
         cmocka_unit_test(constant_rate_goes_on),
         cmocka_unit_test(reading_forgets_the_hash),
         cmocka_unit_test(full_disk_keeps_the_checkpoint),
         cmocka_unit_test(foreign_model_is_kept),
+        cmocka_unit_test(lost_latest_is_refused),
         cmocka_unit_test(one_run_at_a_time),
         cmocka_unit_test(time_limit_ends_the_run),
     };

@@ -28,11 +28,13 @@ typedef struct job {
     const char *init;      /* a checkpoint, or NULL: the tiny model */
     rn_model *model;       /* while it runs */
     uint64_t poison, heal; /* the steps from poison + 1 to heal have no finite gradient */
+    uint64_t val_seed;     /* of the validation tokens */
+    uint64_t val_changes;  /* reported */
 } job;
 
 static inline job new_job(const char *folder, const char *out)
 {
-    job j = {.folder = folder, .out = out, .dropout = 0.15};
+    job j = {.folder = folder, .out = out, .dropout = 0.15, .val_seed = 4};
     j.o.train = tiny_options();
     j.o.train.steps = 24;
     j.o.eval_every = 8;
@@ -45,6 +47,7 @@ static inline void on_progress(void *user, const rn_train_progress *p, bool *sto
     job *j = user;
     if (!j->calls++) j->first_val = p->val_loss;
     j->skipped = p->skipped;
+    j->val_changes += p->val_changed;
     j->samples += p->sample != NULL;
     j->saves += p->checkpoint != NULL;
     j->last_lr = p->lr;
@@ -73,7 +76,7 @@ static inline rn_status run_job(job *j, rn_train_result *result, rn_error *err)
     else model = tiny_model(x, 1, j->dropout);
     j->model = model;
     rn_tokens *data = make_tokens(j->folder, "train", TRAIN_TOKENS, 3);
-    rn_tokens *val = make_tokens(j->folder, "val", VAL_TOKENS, 4);
+    rn_tokens *val = make_tokens(j->folder, "val", VAL_TOKENS, j->val_seed);
     char *out = path_in(j->folder, j->out);
     j->o.out = out;
     if (!j->o.data) j->o.data = data;

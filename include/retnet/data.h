@@ -28,8 +28,8 @@ rn_status rn_tokens_open_all(rn_tokens **out, const char *const *paths, size_t c
                              const char *leave_out, rn_error *err);
 
 /** Whether a path is a token file by its name or header, or a folder with nothing else in
-    it. */
-bool rn_tokens_is(const char *path);
+    it, `leave_out` (or NULL) aside. */
+bool rn_tokens_is(const char *path, const char *leave_out);
 
 /**
  * Text files, JSONL files (.jsonl, .ndjson: the string "text" of each line's object),
@@ -120,7 +120,8 @@ rn_status rn_tokens_hash(const rn_tokens *t, uint64_t *hash, rn_error *err);
 /**
  * A token file under construction, for ids below `vocab`: u16 without a header when they
  * fit (the name must end in .bin), else llm.c's u32 layout. It takes its name when it is
- * closed with `keep`, and is gone without; closing frees it in every case.
+ * closed with `keep`, and is gone without; closing frees it in every case. RN_EEXIST when
+ * an index, which is another file's, lies where that of the new file would.
  */
 typedef struct rn_tokens_writer rn_tokens_writer;
 rn_status rn_tokens_create(rn_tokens_writer **out, const char *path, size_t vocab,

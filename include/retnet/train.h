@@ -106,6 +106,9 @@ typedef struct rn_train_progress {
     const char *checkpoint; /**< the folder just written, or NULL */
     uint64_t skipped;       /**< steps whose gradient was not finite, in all */
     const char *sample;     /**< a text just generated, UTF-8 ended by a 0, or NULL */
+    bool val_changed;       /**< in the first report of a resumed run: the validation
+                                 tokens are not the checkpoint's, so that the best loss
+                                 begins anew and the first figure is gone */
 } rn_train_progress;
 typedef void rn_train_callback(void *user, const rn_train_progress *p, bool *stop);
 
@@ -135,7 +138,8 @@ typedef struct rn_train_run_options {
         *sources; /**< several kinds of them that are mixed: which source a
                  row is from follows from the seed and its number */
     size_t source_count;
-    const rn_tokens *val; /**< validation tokens, or NULL */
+    const rn_tokens *val; /**< validation tokens, or NULL; a resumed run may have
+                               others */
     uint64_t eval_every;  /**< steps between evaluations; 0: only at the end */
     uint64_t save_every;  /**< steps between checkpoints; 0: only at the end. With
                                validation text there is also one at each evaluation that

@@ -6,13 +6,16 @@
 #define _POSIX_C_SOURCE 200809L
 #include "api/tokens.h"
 #include "core/arena.h"
+#include "core/file.h"
 #include "formats/jsonl.h"
 #include "formats/megatron.h"
 #include "formats/text.h"
 #include "tokenizer/tokenizer.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <omp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -299,17 +302,49 @@ static rn_status append_files(build *b, const rn_paths *files, rn_error *err)
 
 /* ---- the whole ---- */
 
-/* The index first: a .bin file that is new never has an old one. */
+/* A second name for an index that is there, to be put back: *kept, freed with free; NULL
+   when there is none. */
+static rn_status keep_index(const char *index, char **kept, rn_error *err)
+{
+    *kept = NULL;
+    if (!rn_path_exists(index)) return RN_OK;
+    size_t bytes = strlen(index) + 32;
+    char *name = malloc(bytes);
+    if (!name) return rn_fail_memory(err, index, bytes);
+    snprintf(name, bytes, "%s.tmp-%ld", index, (long)getpid());
+    unlink(name);
+    rn_status st = RN_OK;
+    if (linkat(AT_FDCWD, index, AT_FDCWD, name, AT_SYMLINK_FOLLOW))
+        st = rn_copy_file(index, name, err); /* a file system without links */
+    if (st) free(name);
+    else *kept = name;
+    return st;
+}
+
+/* The index first: a .bin file that is new never has an old one. When it fails the old
+   pair is there as before. */
+static rn_status commit_pair(build *b, const char *index, size_t width, rn_error *err)
+{
+    char *kept;
+    rn_status st = keep_index(index, &kept, err);
+    if (st) return st;
+    st = rn_megatron_write(index, b->lengths, b->documents, width, err);
+    if (!st) {
+        st = rn_shard_writer_commit(b->writer, err);
+        b->writer = NULL;
+        if (st && !kept) unlink(index);
+        if (st && kept) rename(kept, index);
+    }
+    if (kept) unlink(kept);
+    free(kept);
+    return st;
+}
+
 static rn_status commit(build *b, const char *out_path, size_t width, rn_error *err)
 {
     char *index = rn_shard_index_path(out_path);
     if (!index) return rn_fail_memory(err, out_path, strlen(out_path));
-    rn_status st = rn_megatron_write(index, b->lengths, b->documents, width, err);
-    if (!st) {
-        st = rn_shard_writer_commit(b->writer, err);
-        b->writer = NULL;
-        if (st) unlink(index);
-    }
+    rn_status st = commit_pair(b, index, width, err);
     free(index);
     return st;
 }

@@ -101,10 +101,11 @@ rn_status rn_tokens_open_all(rn_tokens **out, const char *const *paths, size_t c
     return st;
 }
 
-bool rn_tokens_is(const char *path)
+bool rn_tokens_is(const char *path, const char *leave_out)
 {
+    const char *const except[2] = {leave_out, NULL};
     rn_paths files;
-    bool all = !rn_text_collect(&files, &path, 1, NULL, NULL);
+    bool all = !rn_text_collect(&files, &path, 1, except, NULL);
     if (!all) return false;
     for (size_t i = 0; all && i < files.count; i++) all = rn_shard_is(files.path[i]);
     rn_paths_free(&files);

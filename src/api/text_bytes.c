@@ -1,5 +1,5 @@
 /* The bytes of text behind tokens of which only the tokenizer is known: they are decoded
-   document by document, and counted. */
+   document by document, and counted as they are, be they UTF-8 or not. */
 #include "api/tokens.h"
 
 #define BLOCK ((size_t)4096) /* ids handled at once */
@@ -28,7 +28,10 @@ static rn_status count_token(counter *c, int32_t id, bool start, rn_error *err)
     size_t length = 0;
     rn_status st = RN_OK;
     if (start) st = end_document(c, err);
-    if (!st && !c->text) st = rn_detokenizer_create(&c->text, c->tokenizer, true, err);
+    if (!st && !c->text) {
+        st = rn_detokenizer_create(&c->text, c->tokenizer, true, err);
+        if (!st) rn_detokenizer_keep_bytes(c->text);
+    }
     if (!st) st = rn_detokenizer_put(c->text, id, &text, &length, err);
     if (!st) c->bytes += length;
     return st;

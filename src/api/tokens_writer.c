@@ -1,6 +1,7 @@
 /* Token files that callers of the library write. */
 #include "retnet/data.h"
 
+#include "core/file.h"
 #include "formats/shard.h"
 
 #include <stdlib.h>
@@ -9,12 +10,27 @@ struct rn_tokens_writer {
     rn_shard_writer *shard;
 };
 
+/* A file with an index beside it is read by that index. */
+static rn_status check_index(const char *path, rn_error *err)
+{
+    char *index = rn_shard_index_path(path);
+    rn_status st = RN_OK;
+    if (index && rn_path_exists(index))
+        st = rn_fail(err, RN_EEXIST,
+                     "%s: is in the way: it would be taken for the index of %s", index,
+                     path);
+    free(index);
+    return st;
+}
+
 rn_status rn_tokens_create(rn_tokens_writer **out, const char *path, size_t vocab,
                            rn_error *err)
 {
+    rn_status st = check_index(path, err);
+    if (st) return st;
     rn_tokens_writer *w = malloc(sizeof *w);
     if (!w) return rn_fail_memory(err, path, sizeof *w);
-    rn_status st = rn_shard_writer_open(&w->shard, path, vocab, err);
+    st = rn_shard_writer_open(&w->shard, path, vocab, err);
     if (st) free(w);
     else *out = w;
     return st;

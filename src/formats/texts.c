@@ -1,9 +1,10 @@
-/* Texts one after the other (retnet/text.h): a plain file is mapped, a compressed one is
-   read as a whole, of JSONL there is one line at a time. */
+/* Texts one after the other (retnet/text.h): a file is read as a whole, so that one cut
+   off meanwhile is an error or the same text still, of JSONL there is one line at a time.
+ */
 #define _POSIX_C_SOURCE 200809L
 #include "retnet/text.h"
 
-#include "core/file.h"
+#include "formats/input.h"
 #include "formats/jsonl.h"
 #include "formats/text.h"
 
@@ -12,17 +13,16 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define CHUNK ((size_t)1 << 18) /* bytes of a compressed text read at once */
+#define CHUNK ((size_t)1 << 18) /* bytes of a text read at once */
 
 struct rn_texts {
     rn_texts_read *read; /* NULL: the files */
     void *user;
     rn_paths files;
-    size_t next; /* file to be opened next */
-    rn_map map;
+    size_t next;            /* file to be opened next */
     rn_jsonl *lines;        /* of a JSONL file */
     bool open, given;       /* whether a file is, and whether its text was given */
-    char *unpacked;         /* the text of a compressed file */
+    char *text;             /* of another file */
     size_t length, room;    /* of it */
     uint64_t before, total; /* bytes of the files before this one, and of all */
 };
@@ -70,7 +70,6 @@ static void close_file(rn_texts *t)
 {
     if (!t->open) return;
     t->before += file_size(t->files.path[t->next - 1]);
-    rn_map_close(&t->map);
     rn_jsonl_close(t->lines);
     t->lines = NULL;
     t->open = false;
@@ -81,22 +80,25 @@ void rn_texts_close(rn_texts *t)
     if (!t) return;
     close_file(t);
     rn_paths_free(&t->files);
-    free(t->unpacked);
+    free(t->text);
     free(t);
 }
 
 static rn_status make_room(rn_texts *t, const char *path, rn_error *err)
 {
     if (t->room - t->length >= CHUNK) return RN_OK;
+    uint64_t all = file_size(path) + CHUNK;
     size_t room = t->room ? 2 * t->room : 4 * CHUNK;
-    char *grown = room > t->room ? realloc(t->unpacked, room) : NULL;
+    if (!rn_input_is_compressed(path) && all <= SIZE_MAX && room < all)
+        room = (size_t)all; /* in one go, without the doubling */
+    char *grown = room > t->room ? realloc(t->text, room) : NULL;
     if (!grown) return rn_fail_memory(err, path, room);
-    t->unpacked = grown;
+    t->text = grown;
     t->room = room;
     return RN_OK;
 }
 
-static rn_status unpack(rn_texts *t, const char *path, rn_error *err)
+static rn_status read_text(rn_texts *t, const char *path, rn_error *err)
 {
     rn_input *in;
     size_t got = 1;
@@ -106,8 +108,7 @@ static rn_status unpack(rn_texts *t, const char *path, rn_error *err)
     while (!st && got > 0) {
         st = make_room(t, path, err);
         if (!st)
-            st = rn_input_read(in, t->unpacked + t->length, t->room - t->length, &got,
-                               err);
+            st = rn_input_read(in, t->text + t->length, t->room - t->length, &got, err);
         if (!st) t->length += got;
     }
     rn_input_close(in);
@@ -117,13 +118,11 @@ static rn_status unpack(rn_texts *t, const char *path, rn_error *err)
 static rn_status open_file(rn_texts *t, rn_error *err)
 {
     const char *path = t->files.path[t->next];
-    rn_status st;
     if (rn_input_ends_in(path, ".bin"))
         return rn_fail(err, RN_EUNSUPPORTED, "%s: a token file by its name, not a text",
                        path);
-    if (rn_jsonl_is(path)) st = rn_jsonl_open(&t->lines, path, err);
-    else if (rn_input_is_compressed(path)) st = unpack(t, path, err);
-    else st = rn_map_open(&t->map, path, err);
+    rn_status st =
+        rn_jsonl_is(path) ? rn_jsonl_open(&t->lines, path, err) : read_text(t, path, err);
     if (st) return st;
     t->next++;
     t->open = true;
@@ -138,9 +137,8 @@ static rn_status next_of_file(rn_texts *t, const char **text, size_t *length,
     *text = NULL;
     if (t->lines) return rn_jsonl_next(t->lines, text, length, err);
     if (t->given) return RN_OK;
-    bool packed = rn_input_is_compressed(t->files.path[t->next - 1]);
-    *text = packed ? t->unpacked : t->map.size ? (const char *)t->map.data : "";
-    *length = packed ? t->length : t->map.size;
+    *text = t->text;
+    *length = t->length;
     t->given = true;
     return RN_OK;
 }

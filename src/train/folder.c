@@ -250,31 +250,6 @@ static rn_status remove_leftover(const char *folder, const char *name, rn_error 
     return st;
 }
 
-static bool holds_step_folder(const char *folder)
-{
-    DIR *dir = opendir(folder);
-    if (!dir) return false;
-    bool found = false;
-    const struct dirent *entry;
-    uint64_t step;
-    while (!found && (entry = readdir(dir)) != NULL)
-        found = rn_step_parse(entry->d_name, &step);
-    closedir(dir);
-    return found;
-}
-
-/* A first save that was cut short between its steps 3 and 4 leaves a model that `latest`
-   does not know yet. It goes before the step folder that tells where it came from. */
-static rn_status remove_first_model(const char *folder, rn_error *err)
-{
-    static const char *const names[] = {"model.safetensors", "config.json"};
-    if (rn_train_resumable(folder) || !holds_step_folder(folder)) return RN_OK;
-    rn_status st = RN_OK;
-    for (size_t i = 0; i < sizeof names / sizeof names[0] && !st; i++)
-        if (holds(folder, names[i])) st = remove_leftover(folder, names[i], err);
-    return st;
-}
-
 /* ---- which checkpoints stay ---- */
 
 /* Whether all files of a checkpoint are there: one that is being removed lacks some. */
@@ -323,6 +298,28 @@ static rn_status list_steps(const char *folder, uint64_t latest, uint64_t **step
     *steps = list;
     *count = n;
     return RN_OK;
+}
+
+static rn_status count_steps(const char *folder, size_t *count, rn_error *err)
+{
+    uint64_t *steps = NULL;
+    rn_status st = list_steps(folder, UINT64_MAX, &steps, count, err);
+    if (!st) free(steps);
+    return st;
+}
+
+/* A first save that was cut short between its steps 3 and 4 leaves a model that `latest`
+   does not know yet. It goes before the step folder that tells where it came from. */
+static rn_status remove_first_model(const char *folder, rn_error *err)
+{
+    static const char *const names[] = {"model.safetensors", "config.json"};
+    size_t whole;
+    if (rn_train_resumable(folder)) return RN_OK;
+    rn_status st = count_steps(folder, &whole, err);
+    if (st || !whole) return st;
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && !st; i++)
+        if (holds(folder, names[i])) st = remove_leftover(folder, names[i], err);
+    return st;
 }
 
 /* What stays: from step `oldest` to `latest`, and `best`. */
@@ -378,18 +375,31 @@ rn_status rn_folder_clean(const char *folder, const rn_keep *keep, rn_error *err
     return st;
 }
 
-rn_status rn_folder_check(const char *folder, bool resume, rn_error *err)
+/* Without `latest`: a first save that was cut short leaves at most one whole step folder,
+   no `best`, and a model only beside such a folder. */
+static rn_status check_unfinished(const char *folder, rn_error *err)
 {
-    if (rn_train_resumable(folder)) {
-        if (resume) return RN_OK;
+    size_t whole;
+    rn_status st = count_steps(folder, &whole, err);
+    if (st) return st;
+    bool best = is_whole(folder, "best");
+    if (best || whole > 1)
         return rn_fail(err, RN_EEXIST,
-                       "%s: holds a checkpoint; resume it or choose another", folder);
-    }
-    /* A first save that was cut short between its steps 3 and 4 leaves a step folder too.
-     */
+                       "%s: holds %zu checkpoint%s%s, but no `latest` to tell which one "
+                       "goes on; a new run would remove them",
+                       folder, whole, whole == 1 ? "" : "s",
+                       best ? " and a link `best`" : "");
     bool model = holds(folder, "model.safetensors") || holds(folder, "config.json");
-    if (model && !holds_step_folder(folder))
+    if (model && !whole)
         return rn_fail(err, RN_EEXIST,
                        "%s: holds a model that no training run left there", folder);
     return RN_OK;
+}
+
+rn_status rn_folder_check(const char *folder, bool resume, rn_error *err)
+{
+    if (!rn_train_resumable(folder)) return check_unfinished(folder, err);
+    if (resume) return RN_OK;
+    return rn_fail(err, RN_EEXIST, "%s: holds a checkpoint; resume it or choose another",
+                   folder);
 }

@@ -49,6 +49,13 @@ static rn_status check_counts(const rn_train_options *o, rn_error *err)
     return RN_OK;
 }
 
+/* The optimizer computes in float32, where a mean of weight 1 - beta = 0 stays 0. */
+static rn_status check_beta(const char *name, double beta, rn_error *err)
+{
+    if ((float)beta < 1) return RN_OK;
+    return rn_fail(err, RN_EINVAL, "%s: %.12g rounds to 1 in float32", name, beta);
+}
+
 rn_status rn_train_check(const rn_train_options *o, rn_error *err)
 {
     const struct {
@@ -71,5 +78,7 @@ rn_status rn_train_check(const rn_train_options *o, rn_error *err)
                            ranges[i].value, ranges[i].low, ranges[i].below);
     if (o->min_lr > o->lr)
         return rn_fail(err, RN_EINVAL, "min_lr: %g is above lr %g", o->min_lr, o->lr);
-    return check_counts(o, err);
+    rn_status st = check_beta("beta1", o->beta1, err);
+    if (!st) st = check_beta("beta2", o->beta2, err);
+    return st ? st : check_counts(o, err);
 }

@@ -102,6 +102,23 @@ static rn_status resume(loop *r, rn_error *err)
     return st;
 }
 
+/* A loss over other tokens is no measure for the losses to come. A checkpoint that does
+   not say what it validated by is taken at its word. */
+static void compare_validation(loop *r)
+{
+    rn_train_state *s = &r->t->state;
+    if (!r->validator) return;
+    const rn_tokens_id *is = rn_validator_tokens(r->validator), *was = &s->validated;
+    bool same = was->count == is->count && was->hash == is->hash &&
+                was->documents == is->documents;
+    if (was->count && !same) {
+        s->best_val_loss = s->first_val_bits = NAN;
+        s->best_step = 0;
+        r->p.val_changed = true;
+    }
+    s->validated = *is;
+}
+
 /* What the folder, which is this run's now, needs before the first step. */
 static rn_status prepare_folder(loop *r, rn_error *err)
 {
@@ -130,6 +147,7 @@ static rn_status open_folder(loop *r, rn_error *err)
     };
     r->resumed = rn_train_resumable(o->out);
     if (r->resumed) st = resume(r, err);
+    if (!st) compare_validation(r);
     if (!st && o->accepted) st = o->accepted(o->user, err);
     return st ? st : prepare_folder(r, err);
 }
@@ -261,7 +279,7 @@ static void report(loop *r, bool *stop)
     r->p.seconds = used_seconds(r);
     r->p.eta = r->run_steps ? time_left(r) : -1.0;
     if (r->o->progress) r->o->progress(r->o->user, &r->p, stop);
-    r->p.evaluated = false;
+    r->p.evaluated = r->p.val_changed = false;
     r->p.checkpoint = NULL;
     r->p.sample = NULL;
 }
@@ -271,7 +289,8 @@ static bool due(uint64_t step, uint64_t every)
     return every && step % every == 0;
 }
 
-/* The steps are in the record, the checkpoint is the last one with a finite step. */
+/* The steps are in the record. A checkpoint that was due among them has the weights from
+   before them, since skipped steps change none. */
 static rn_status fail_skipped(loop *r, rn_error *err)
 {
     uint64_t step = r->t->state.step;

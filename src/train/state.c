@@ -57,6 +57,14 @@ static json_t *real_or_null(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
+static json_t *tokens_json(const rn_tokens_id *id)
+{
+    if (!id->count) return json_null();
+    return json_pack("{s:I, s:o, s:o}", "count", (json_int_t)id->count, "hash",
+                     json_sprintf("%016" PRIx64, id->hash), "documents",
+                     json_sprintf("%016" PRIx64, id->documents));
+}
+
 /* Takes `files`. NULL when memory is short. */
 static json_t *state_json(const rn_run_identity *id, json_t *files)
 {
@@ -65,13 +73,14 @@ static json_t *state_json(const rn_run_identity *id, json_t *files)
     const rn_train_options *o = &t->options;
     uint64_t tokens = s->step * o->accum * o->batch * o->seq;
     json_t *head = json_pack(
-        "{s:i, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:o, s:f, s:o}", "version",
+        "{s:i, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:o, s:o, s:f, s:o}", "version",
         STATE_VERSION, "step", (json_int_t)s->step, "applied", (json_int_t)s->applied,
         "skipped", (json_int_t)s->skipped, "tokens", (json_int_t)tokens, "vocabulary",
         (json_int_t)t->model->config.vocab_size, "smooth_loss",
         real_or_null(s->smooth_loss), "best_val_loss", real_or_null(s->best_val_loss),
         "best_step", (json_int_t)s->best_step, "first_val_bits_per_byte",
-        real_or_null(s->first_val_bits), "seconds", s->seconds, "files", files);
+        real_or_null(s->first_val_bits), "validation", tokens_json(&s->validated),
+        "seconds", s->seconds, "files", files);
     json_t *identity = rn_identity_json(id);
     if (head && identity && json_object_update(head, identity) == 0) {
         json_decref(identity);
@@ -164,6 +173,22 @@ static double real_or(const json_t *value, double otherwise)
     return json_is_number(value) ? json_number_value(value) : otherwise;
 }
 
+/* NULL: a checkpoint of before this was kept. */
+static rn_status parse_tokens(json_t *j, const char *path, rn_tokens_id *out,
+                              rn_error *err)
+{
+    json_int_t count = 0;
+    const char *hash = "", *documents = "";
+    json_error_t json_err;
+    if (j && !json_is_null(j) &&
+        json_unpack_ex(j, &json_err, 0, "{s:I, s:s, s:s}", "count", &count, "hash", &hash,
+                       "documents", &documents))
+        return rn_fail(err, RN_EFORMAT, "%s: validation: %s", path, json_err.text);
+    *out = (rn_tokens_id){(uint64_t)count, strtoull(hash, NULL, 16),
+                          strtoull(documents, NULL, 16)};
+    return RN_OK;
+}
+
 static rn_status parse_state(json_t *j, const char *path, rn_train_state *out,
                              size_t *chunk, rn_error *err)
 {
@@ -190,6 +215,9 @@ static rn_status parse_state(json_t *j, const char *path, rn_train_state *out,
             "chunk %lld contradict each other",
             path, (long long)step, (long long)applied, (long long)skipped,
             (long long)best_step, seconds, (long long)used_chunk);
+    rn_tokens_id validated;
+    rn_status st = parse_tokens(json_object_get(j, "validation"), path, &validated, err);
+    if (st) return st;
     *chunk = (size_t)used_chunk;
     *out = (rn_train_state){
         .step = (uint64_t)step,
@@ -200,6 +228,7 @@ static rn_status parse_state(json_t *j, const char *path, rn_train_state *out,
         .seconds = seconds,
         .first_val_bits = real_or(first, NAN),
         .best_step = (uint64_t)best_step,
+        .validated = validated,
     };
     return RN_OK;
 }

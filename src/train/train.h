@@ -91,16 +91,23 @@ json_t *rn_mixture_json(const rn_mixture *m);
 
 /* ---- trainer.c, optimizer.c ---- */
 
+/* What tells one sequence of tokens from another. */
+typedef struct rn_tokens_id {
+    uint64_t count, hash, documents;
+} rn_tokens_id;
+
 /* What a run has come to; with weights and moments, all that a checkpoint has to keep. */
 typedef struct rn_train_state {
     uint64_t step;    /* optimizer steps, skipped ones included */
     uint64_t applied; /* steps that changed the weights: AdamW's own count */
     uint64_t skipped;
-    double smooth_loss;    /* exponential mean over about 50 applied steps */
-    double best_val_loss;  /* NaN before the first evaluation after a step */
-    double seconds;        /* of all runs together, for the time limit */
-    double first_val_bits; /* per byte, before the very first step; NaN: unknown */
-    uint64_t best_step;    /* of best_val_loss; 0: none */
+    double smooth_loss;     /* exponential mean over about 50 applied steps */
+    double best_val_loss;   /* NaN before the first evaluation after a step */
+    double seconds;         /* of all runs together, for the time limit */
+    double first_val_bits;  /* per byte, before the very first step; NaN: unknown */
+    uint64_t best_step;     /* of best_val_loss; 0: none */
+    rn_tokens_id validated; /* what the best and the first figure are of; count 0: not
+                               known */
 } rn_train_state;
 
 /* Neighbouring parameters that the optimizer treats alike. */
@@ -143,11 +150,13 @@ void rn_trainer_apply(rn_trainer *t, double lr, double grad_scale);
 
 typedef struct rn_validator rn_validator;
 
-/* Validation of a trainer's model in windows of `window` tokens, by the trainer's form.
-   Working memory is that of at most the trainer's micro-batch, or of one window. */
+/* Validation of a trainer's model in windows of `window` tokens, by the trainer's form
+   and chunk length; the trainer must outlive it. Working memory is that of at most the
+   trainer's micro-batch, or of one window. */
 rn_status rn_validator_create(rn_validator **out, const rn_trainer *t,
                               const rn_tokens *tokens, size_t window, rn_error *err);
 void rn_validator_free(rn_validator *v);
+const rn_tokens_id *rn_validator_tokens(const rn_validator *v);
 
 /* Nats per predicted token over the whole text; all are predicted once but the first ones
    of documents. */
@@ -247,7 +256,8 @@ rn_status rn_folder_lock(const char *folder, int *lock, rn_error *err);
 void rn_folder_unlock(int lock);
 
 /* RN_EEXIST when a run may not begin in this folder: it holds a checkpoint (unless
-   `resume`) or a model that no run left there. */
+   `resume`), checkpoints of a run whose `latest` is missing, or a model that no run left
+   there. */
 rn_status rn_folder_check(const char *folder, bool resume, rn_error *err);
 
 /* Checkpoints that stay: the newest `count` (0 is 1), and that of step `best`, if any. */

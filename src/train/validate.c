@@ -11,8 +11,10 @@
 #include <stdlib.h>
 
 struct rn_validator {
+    const rn_trainer *trainer;
     rn_run *run;
     const rn_tokens *tokens;
+    rn_tokens_id id;
     size_t vocab;
     size_t window, windows; /* tokens in a window, windows in a batch */
     rn_batch batch;
@@ -49,21 +51,28 @@ static rn_status alloc_batch(rn_validator *v, rn_error *err)
     return RN_OK;
 }
 
-static rn_status create_run(rn_validator *v, const rn_trainer *t, rn_error *err)
+static rn_status create_run(rn_validator *v, rn_error *err)
 {
+    const rn_trainer *t = v->trainer;
     const rn_train_options *o = &t->options;
     v->batch = (rn_batch){
         .first = v->first,
         .position = v->position,
         .ids = v->ids,
         .form = o->form,
-        .chunk = o->chunk,
         .row_norm = o->row_norm,
     };
     size_t rows = v->windows * v->window;
     rn_run_options run = {.max_rows = rows, .max_batch = rows};
     v->vocab = t->model->config.vocab_size;
     return rn_run_create(&v->run, t->model, &run, err);
+}
+
+static rn_status identify(rn_tokens_id *id, const rn_tokens *tokens, rn_error *err)
+{
+    id->count = rn_tokens_count(tokens);
+    id->documents = rn_tokens_documents(tokens);
+    return rn_tokens_hash(tokens, &id->hash, err);
 }
 
 rn_status rn_validator_create(rn_validator **out, const rn_trainer *t,
@@ -77,12 +86,15 @@ rn_status rn_validator_create(rn_validator **out, const rn_trainer *t,
     if (!v) return rn_fail_memory(err, "a validator", sizeof *v);
 
     size_t rows = t->options.batch * t->options.seq;
+    v->trainer = t;
     v->tokens = tokens;
     v->window = (uint64_t)window < count - 1 ? window : (size_t)(count - 1);
     v->windows = rows > v->window ? rows / v->window : 1;
-    rn_status st = alloc_batch(v, err);
+    rn_status st = identify(&v->id, tokens, err);
     if (st) goto fail;
-    st = create_run(v, t, err);
+    st = alloc_batch(v, err);
+    if (st) goto fail;
+    st = create_run(v, err);
     if (st) goto fail;
 
     *out = v;
@@ -98,6 +110,11 @@ void rn_validator_free(rn_validator *v)
     rn_run_free(v->run);
     rn_block_free(v->block);
     free(v);
+}
+
+const rn_tokens_id *rn_validator_tokens(const rn_validator *v)
+{
+    return &v->id;
 }
 
 /* Cuts the stretch into windows and documents. */
@@ -144,6 +161,7 @@ rn_status rn_validator_loss(rn_validator *v, double *loss, rn_error *err)
     size_t rows = v->windows * v->window;
     rn_status st = RN_OK;
     v->loss = v->targets_seen = 0;
+    v->batch.chunk = v->trainer->options.chunk; /* a checkpoint's, once one is loaded */
     for (uint64_t at = 0; !st && at < total; at += rows)
         st = stretch_loss(v, at, total - at < rows ? (size_t)(total - at) : rows, err);
     if (!st) *loss = v->loss / v->targets_seen;
