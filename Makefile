@@ -38,7 +38,7 @@ fuzz: ## every parser against hostile bytes, a minute each (SECONDS_EACH=n, ONLY
 	@tools/fuzz.sh
 
 install: all ## install into PREFIX (default /usr/local), below DESTDIR if that is set
-	@cmake --install build/release --prefix $(PREFIX)
+	@cmake --install build/release --prefix "$(PREFIX)"
 
 clean: ## remove build/
 	@rm -rf build

@@ -23,9 +23,10 @@ base=$(printf '%s\n' "$base" | number perplexity)
 printf '%-6s %12s %14s %10s\n' type bytes perplexity 'over f32'
 printf '%-6s %12s %14.5f\n' f32 - "$base"
 for type in "$@"; do
-    size=$("$retnet" quantize "$model" "$work/$type" --type "$type" --quiet --json |
-        number bytes_out)
-    this=$("$retnet" eval "$work/$type" --text "$text" --quiet --json | number perplexity)
+    size=$("$retnet" quantize "$model" "$work/$type" --type "$type" --quiet --json)
+    size=$(printf '%s\n' "$size" | number bytes_out)
+    this=$("$retnet" eval "$work/$type" --text "$text" --quiet --json)
+    this=$(printf '%s\n' "$this" | number perplexity)
     awk -v t="$type" -v s="$size" -v a="$this" -v b="$base" \
         'BEGIN { printf "%-6s %12d %14.5f %+9.3f%%\n", t, s, a, 100 * (a / b - 1) }'
     rm -rf "${work:?}/$type"

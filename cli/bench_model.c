@@ -120,7 +120,7 @@ double cli_bench_products(const cli_bench *b, bool output)
 static cli_limit prompt_limit(cli_bench *b)
 {
     cli_limit want = CLI_LIMIT_F32;
-    if (!strcmp(b->type, "bf16")) want = CLI_LIMIT_BF16;
+    if (!strcmp(b->type, "bf16") && rn_exec_bf16(b->m.x)) want = CLI_LIMIT_BF16;
     if (b->type[0] == 'q') want = CLI_LIMIT_INT8;
     return cli_bench_limit(b, want) > 0 ? want : CLI_LIMIT_F32;
 }
@@ -181,11 +181,16 @@ static double lookup_bytes(const cli_bench *b)
     return (double)b->m.info.vocab_size * (double)b->m.info.width * type_bytes[type];
 }
 
-/* A step reads all weights once, and of each sequence's state what it goes over. */
+/* Sequences that one pass over the weights serves (rn_sessions_step). */
+enum { STEP_BATCH = 64 };
+
+/* A step reads all weights once a pass, and of each sequence's state what it goes over.
+ */
 static cli_work step_work(const cli_bench *b, size_t sequences)
 {
     const rn_model_info *info = &b->m.info;
-    double weights = (double)info->weight_bytes - lookup_bytes(b);
+    const size_t passes = (sequences + STEP_BATCH - 1) / STEP_BATCH;
+    double weights = (double)passes * ((double)info->weight_bytes - lookup_bytes(b));
     return (cli_work){.limit = CLI_LIMIT_READ,
                       .amount = weights + (double)(sequences * info->state_read_bytes)};
 }

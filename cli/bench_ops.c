@@ -132,18 +132,18 @@ static int make_case(retention_case *c, size_t tokens, rn_error *err)
 static int call_forward(void *user, rn_error *err)
 {
     retention_case *c = user;
-    for (size_t i = 0; i < c->state_floats; i++) c->state[i] = 0;
-    float *states[1] = {c->state};
+    float *states[1] = {c->state}; /* goes on from call to call: its decays bound it */
     return cli_code(rn_retention_forward(c->x, &c->call, c->o, NULL, c->q, c->k, c->v,
                                          states, NULL, err));
 }
 
 static double useful_flops(const rn_retention_call *call, size_t tokens)
 {
+    const size_t chunk = call->chunk < tokens ? call->chunk : tokens;
     double dk = (double)call->dk, dv = (double)call->dv, t = (double)tokens;
     double per_token = 4 * dk * dv;
     if (call->form == RN_FORM_PARALLEL) per_token = t * (dk + dv);
-    if (call->form == RN_FORM_CHUNKWISE) per_token += (double)call->chunk * (dk + dv);
+    if (call->form == RN_FORM_CHUNKWISE) per_token += (double)chunk * (dk + dv);
     return t * (double)call->heads * per_token;
 }
 
@@ -199,8 +199,10 @@ static int parse_shape(const char *text, rn_retention_call *out, rn_error *err)
     unsigned h, dk, dv;
     char rest;
     int got = sscanf(text, "%5ux%5ux%5u%c", &h, &dk, &dv, &rest);
-    if (got != 3 || !h || !dk || !dv || h > 4096 || dk > 4096 || dv > 4096)
-        return cli_usage(err, "--shape: '%s' is not HxDKxDV with numbers from 1 to 4096",
+    if (got != 3 || !h || !dk || !dv || h > 4096 || dk > 1024 || dv > 1024)
+        return cli_usage(err,
+                         "--shape: '%s' is not HxDKxDV with H from 1 to 4096 and widths "
+                         "from 1 to 1024",
                          text);
     *out = (rn_retention_call){.batch = 1,
                                .heads = h,

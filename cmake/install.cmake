@@ -26,9 +26,10 @@ install(EXPORT retnet NAMESPACE retnet:: FILE retnetTargets.cmake DESTINATION ${
 set(RN_DEPENDENCIES "")
 if(NOT RN_SHARED)
     string(APPEND RN_DEPENDENCIES
-           "find_dependency(OpenMP COMPONENTS C)\n"
+           "include(\"\${CMAKE_CURRENT_LIST_DIR}/OpenMPForC.cmake\")\n"
            "find_dependency(PkgConfig)\n"
            "pkg_check_modules(RN_PACKAGES REQUIRED IMPORTED_TARGET ${RN_PACKAGES})\n")
+    install(FILES ${CMAKE_CURRENT_LIST_DIR}/OpenMPForC.cmake DESTINATION ${RN_CMAKE_DIR})
     if(RN_HAVE_DNNL)
         string(APPEND RN_DEPENDENCIES
                "list(PREPEND CMAKE_MODULE_PATH \"\${CMAKE_CURRENT_LIST_DIR}\")\n"
@@ -95,10 +96,6 @@ foreach(part train encode decode)
 endforeach()
 foreach(command ${RN_COMMANDS})
     rn_written_by_program(retnet-${command}.1 ${CMAKE_INSTALL_MANDIR}/man1 --man ${command})
-endforeach()
-foreach(part train encode decode)
-    rn_written_by_program(retnet-tokenizer-${part}.1 ${CMAKE_INSTALL_MANDIR}/man1
-                          --man "tokenizer ${part}")
 endforeach()
 file(MAKE_DIRECTORY ${RN_SHARE}/bash)
 rn_written_by_program(bash/retnet ${CMAKE_INSTALL_DATADIR}/bash-completion/completions

@@ -47,10 +47,41 @@ for example in "$source"/examples/*.c; do
     "$compiler" -std=c17 -o "$work/pkg/$name" "$example" $(pkg-config --cflags --libs retnet) -lm
     (cd "$work/pkg" && "./$name" >out) || fail "$name, built with pkg-config, failed"
     {
-        echo "add_executable($name $example)"
+        echo "add_executable($name \"$example\")"
         echo "target_link_libraries($name PRIVATE retnet::retnet m)"
     } >>"$work/cmake/CMakeLists.txt"
 done
+
+# A project of C++ alone, by the C++ compiler that goes with the C compiler.
+case ${compiler##*/} in
+clang*) cxx=${compiler/clang/clang++} ;;
+*gcc*) cxx=${compiler/gcc/g++} ;;
+*) cxx=${compiler%cc}c++ ;;
+esac
+mkdir "$work/cxx"
+cat >"$work/cxx/main.cpp" <<'END'
+#include <retnet/retnet.h>
+int main()
+{
+    rn_exec *exec = nullptr;
+    rn_error err = {};
+    if (rn_exec_open(&exec, nullptr, &err)) return 1;
+    rn_exec_close(exec);
+}
+END
+cat >"$work/cxx/CMakeLists.txt" <<'END'
+cmake_minimum_required(VERSION 3.25)
+project(stranger LANGUAGES CXX)
+find_package(retnet 0.1 REQUIRED)
+add_executable(stranger main.cpp)
+target_link_libraries(stranger PRIVATE retnet::retnet)
+END
+if command -v "$cxx" >/dev/null; then
+    cmake -S "$work/cxx" -B "$work/cxx/build" -G Ninja -DCMAKE_CXX_COMPILER="$cxx" \
+        -DCMAKE_PREFIX_PATH="$prefix" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+    cmake --build "$work/cxx/build" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+    "$work/cxx/build/stranger" || fail "a program in C++, built with find_package, failed"
+fi
 
 cmake -S "$work/cmake" -B "$work/cmake/build" -G Ninja -DCMAKE_C_COMPILER="$compiler" \
     -DCMAKE_PREFIX_PATH="$prefix" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }

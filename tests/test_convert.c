@@ -491,7 +491,7 @@ static void integers_are_no_weights(void **state)
     static const int32_t numbers[23 * 24];
     static const char *const layouts[] = {"native", "hf-fla", "torchscale", "gguf"};
     const char *in = copy_golden(SAVE(FLA_LIKE), "integers"), *out = fresh();
-    const char *words = "integers: tensor embedding.weight: I32, expected floating point";
+    const char *words = "integers: tensor embedding.weight: I32, expected F32,";
     const rn_tensor_view added = {.name = "embedding.weight",
                                   .dtype = RN_DTYPE_I32,
                                   .dims = 2,

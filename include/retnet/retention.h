@@ -40,6 +40,8 @@ typedef struct rn_retention_call {
  * without states; the recurrent form needs states. state[b] ([heads][dk][dv]) and, for
  * the row normaliser paper, z[b] ([heads][dk]) are read and replaced; NULL tables: zeros,
  * not kept. row_scale ([rows][heads], or NULL) receives the factor of the row normaliser.
+ * NaN and infinity in a row of k or v reach o of every later row, and with some variants
+ * of the kernels that of a few earlier ones.
  */
 rn_status rn_retention_forward(rn_exec *x, const rn_retention_call *call, float *o,
                                float *row_scale, const float *q, const float *k,

@@ -299,7 +299,8 @@ static float *sweep_work_place(sweep_work **w, void *scratch, size_t dk, size_t 
     for (size_t i = 0; i < TILE; i++) (*w)->ones[i] = 1.0f;
     float *end = at_line((*w)->values + strip_floats(TILE, widest));
     assert((char *)(end + 2 * dk * dv + dk) <=
-           (char *)scratch + rn_retention_scratch(dk, dv)); /* two states and a z behind */
+           (char *)scratch +
+               rn_retention_scratch(dk, dv)); /* two states and a z behind */
     return end;
 }
 

@@ -1,8 +1,10 @@
 /*
  * Multi-scale retention (arXiv 2307.08621, section 2.2):
  *
- *   q, k, v, g = x W_q, x W_k, x W_v, x W_g;  q, k rotated by position, q scaled by
- * dk^-1/2 y = (swish(g) * HeadNorm(Retention(q, k, v))) W_o
+ *   q, k, v, g = x W_q, x W_k, x W_v, x W_g
+ *   y = (swish(g) * HeadNorm(Retention(q, k, v))) W_o
+ *
+ * with q and k rotated by position and q scaled by dk^-1/2.
  *
  * q, k, v and g are one product and lie side by side in one matrix [rows][N]; the
  * retention kernels take them by their strides. All three forms are one call here; which
