@@ -181,15 +181,12 @@ static double lookup_bytes(const cli_bench *b)
     return (double)b->m.info.vocab_size * (double)b->m.info.width * type_bytes[type];
 }
 
-/* Sequences that one pass over the weights serves (rn_sessions_step). */
-enum { STEP_BATCH = 64 };
-
 /* A step reads all weights once a pass, and of each sequence's state what it goes over.
  */
 static cli_work step_work(const cli_bench *b, size_t sequences)
 {
     const rn_model_info *info = &b->m.info;
-    const size_t passes = (sequences + STEP_BATCH - 1) / STEP_BATCH;
+    const size_t passes = (sequences + RN_STEP_SESSIONS - 1) / RN_STEP_SESSIONS;
     double weights = (double)passes * ((double)info->weight_bytes - lookup_bytes(b));
     return (cli_work){.limit = CLI_LIMIT_READ,
                       .amount = weights + (double)(sequences * info->state_read_bytes)};

@@ -107,6 +107,13 @@ static void test_which_models(void **unused)
         assert_int_equal(rn_model_halves(m), bytes);
         assert_int_equal(info.state_read_bytes * (bytes ? 2 : 1), info.state_bytes);
         rn_model_free(m);
+        m = make_model(x, "row_norm=paper", "value_dim=64", (rn_weight_type)type);
+        rn_model_info_get(m, &info);
+        const size_t matrices = (size_t)2 * 2 * 32 * 64 * 4,
+                     sums = (size_t)2 * 2 * 32 * 4;
+        assert_int_equal(info.state_bytes, matrices + sums);
+        assert_int_equal(info.state_read_bytes, (bytes ? matrices / 2 : matrices) + sums);
+        rn_model_free(m);
         m = make_model(x, "heads=2", "value_dim=40", (rn_weight_type)type);
         assert_false(rn_model_halves(m)); /* not whole vectors */
         rn_model_free(m);

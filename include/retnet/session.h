@@ -82,8 +82,12 @@ rn_status rn_session_feed(rn_session *s, const int32_t *ids, size_t count, rn_er
 /** Appends one generated token: one recurrent step. */
 rn_status rn_session_step(rn_session *s, int32_t id, rn_error *err);
 
+/** Sessions that one pass over the weights serves; more take further passes. */
+#define RN_STEP_SESSIONS 64
+
 /** The same for `count` different sessions of one model at once, ids[i] to sessions[i]:
-   one pass over the weights for all of them, and the bits of each as if it were alone.
+   one pass over the weights for RN_STEP_SESSIONS of them, and the bits of each as if it
+   were alone.
    RN_ENOMEM: the first step of more sessions than ever before makes room for them. With
    an error nothing is appended to any. */
 rn_status rn_sessions_step(rn_session *const *sessions, const int32_t *ids, size_t count,

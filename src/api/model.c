@@ -174,13 +174,20 @@ static uint64_t state_bytes(const rn_model *m)
     return (uint64_t)rn_model_state_floats(m, norm) * sizeof(float);
 }
 
+/* The lower halves of its matrices, where a step leaves them out. */
+static uint64_t unread_bytes(const rn_model *m, uint64_t state)
+{
+    const uint64_t matrices = rn_model_state_floats(m, RN_ROW_NORM_NONE) * sizeof(float);
+    return state && rn_model_halves(m) ? matrices / 2 : 0;
+}
+
 void rn_model_info_get(const rn_model *m, rn_model_info *out)
 {
     const uint64_t state = state_bytes(m);
     *out = (rn_model_info){.weight_bytes =
                                (uint64_t)m->floats * sizeof(float) + m->panel_bytes,
                            .state_bytes = state,
-                           .state_read_bytes = rn_model_halves(m) ? state / 2 : state,
+                           .state_read_bytes = state - unread_bytes(m, state),
                            .flops_per_token = flops_per_token(&m->config),
                            .vocab_size = m->config.vocab_size,
                            .width = m->config.mixer.width,

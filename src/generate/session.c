@@ -180,9 +180,6 @@ rn_status rn_session_feed(rn_session *s, const int32_t *ids, size_t count, rn_er
     return RN_OK;
 }
 
-/* Sessions that go into the decoder at once: their tables are on the stack. */
-enum { STEP_BATCH = 64 };
-
 /* Everything that can fail before any session is touched. */
 static rn_status check_step(rn_session *const *sessions, const int32_t *ids, size_t count,
                             rn_error *err)
@@ -197,13 +194,14 @@ static rn_status check_step(rn_session *const *sessions, const int32_t *ids, siz
                 return rn_fail(err, RN_EINVAL, "step: sessions %zu and %zu are the same",
                                j, i);
     }
-    return make_decoder(sessions[0]->model, count < STEP_BATCH ? count : STEP_BATCH, err);
+    return make_decoder(sessions[0]->model,
+                        count < RN_STEP_SESSIONS ? count : RN_STEP_SESSIONS, err);
 }
 
 static void step_some(rn_session *const *sessions, const int32_t *ids, size_t count)
 {
-    rn_sequence *sequences[STEP_BATCH];
-    float *logits[STEP_BATCH];
+    rn_sequence *sequences[RN_STEP_SESSIONS];
+    float *logits[RN_STEP_SESSIONS];
     for (size_t i = 0; i < count; i++) {
         read_pending(sessions[i]);
         sequences[i] = &sessions[i]->sequence;
@@ -221,8 +219,9 @@ rn_status rn_sessions_step(rn_session *const *sessions, const int32_t *ids, size
     if (count == 0) return RN_OK;
     rn_status st = check_step(sessions, ids, count, err);
     if (st) return st;
-    for (size_t i = 0; i < count; i += STEP_BATCH)
-        step_some(sessions + i, ids + i, count - i < STEP_BATCH ? count - i : STEP_BATCH);
+    for (size_t i = 0; i < count; i += RN_STEP_SESSIONS)
+        step_some(sessions + i, ids + i,
+                  count - i < RN_STEP_SESSIONS ? count - i : RN_STEP_SESSIONS);
     return RN_OK;
 }
 
