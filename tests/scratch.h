@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 
+#include <dirent.h>
 #include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -71,6 +72,17 @@ static inline const char *put_bytes(const char *name, const void *bytes, size_t 
 static inline const char *put_text(const char *name, const char *text)
 {
     return put_bytes(name, text, strlen(text));
+}
+
+/* Names in a folder that do not begin with a dot. */
+static inline size_t entries(const char *path)
+{
+    size_t count = 0;
+    DIR *dir = opendir(path);
+    assert_non_null(dir);
+    for (const struct dirent *e; (e = readdir(dir));) count += e->d_name[0] != '.';
+    closedir(dir);
+    return count;
 }
 
 static inline char *get_bytes(const char *path, size_t *size)

@@ -11,7 +11,6 @@
 #include "retnet/eval.h"
 #include "retnet/quantize.h"
 
-#include <dirent.h>
 #include <math.h>
 
 static rn_exec *exec;
@@ -592,16 +591,6 @@ static void unknown_keys_are_told(void **state)
     child c = RUN("convert", in, fresh(), "--to", "native", "--quiet");
     check_done(&c);
     child_free(&c);
-}
-
-static size_t entries(const char *path)
-{
-    size_t count = 0;
-    DIR *dir = opendir(path);
-    assert_non_null(dir);
-    while (readdir(dir)) count++;
-    closedir(dir);
-    return count;
 }
 
 static bool stop(void *user, uint64_t done, uint64_t total)

@@ -11,7 +11,6 @@
 #include "retnet/quantize.h"
 #include "retnet/session.h"
 
-#include <dirent.h>
 #include <string.h>
 
 #define FIXTURE RN_GOLDEN "/gguf/model.gguf"
@@ -447,16 +446,6 @@ static bool make_late(void *user, uint64_t done, uint64_t total)
     (void)user, (void)done, (void)total;
     put_text("late.gguf", "mine");
     return false;
-}
-
-static size_t entries(const char *path)
-{
-    size_t count = 0;
-    DIR *dir = opendir(path);
-    assert_non_null(dir);
-    while (readdir(dir)) count++;
-    closedir(dir);
-    return count;
 }
 
 /* A link to nothing, and a file that was not there at first. */

@@ -10,7 +10,6 @@
 #include "retnet/eval.h"
 #include "retnet/quantize.h"
 
-#include <dirent.h>
 #include <math.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -60,18 +59,6 @@ static int tear_down(void **state)
 {
     rn_exec_close(exec);
     return scratch_close(state);
-}
-
-/* Entries of a folder. */
-static size_t entries(const char *path)
-{
-    size_t count = 0;
-    DIR *dir = opendir(path);
-    assert_non_null(dir);
-    const struct dirent *e;
-    while ((e = readdir(dir)) != NULL) count += e->d_name[0] != '.';
-    closedir(dir);
-    return count;
 }
 
 static void remove_folder(const char *path)

@@ -8,7 +8,6 @@
 #include "generate/session.h"
 #include "scratch.h"
 
-#include <dirent.h>
 #include <math.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -393,23 +392,13 @@ static void lengths_are_checked(void **state)
 
 /* ---- Saving where it cannot be ---- */
 
-static size_t count_files(void)
-{
-    size_t count = 0;
-    DIR *folder = opendir(scratch);
-    assert_non_null(folder);
-    while (readdir(folder)) count++;
-    closedir(folder);
-    return count;
-}
-
 static void failed_saves_leave_the_old_file(void **state)
 {
     (void)state;
     bent b = bent_open();
     rn_session *s = session_at(b.m, &places[1]), *again;
     struct rlimit was, small;
-    const size_t files = count_files();
+    const size_t files = entries(scratch);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
     small = was;
     small.rlim_cur = 20000;
@@ -419,7 +408,7 @@ static void failed_saves_leave_the_old_file(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
     FAILS(rn_session_save(s, in_scratch("no/such"), err), RN_ENOTFOUND, "no/such");
     FAILS(rn_session_save(s, scratch, err), RN_EINVAL, "not a file");
-    assert_int_equal(count_files(), files);
+    assert_int_equal(entries(scratch), files);
 
     size_t size;
     char *file = get_bytes(in_scratch("good"), &size);
