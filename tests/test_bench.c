@@ -3,8 +3,6 @@
 #define _GNU_SOURCE
 #include "program_fixture.h"
 
-#include <dirent.h>
-
 #define MODEL in_scratch("model")
 
 /* The rows of a run that ended well and said nothing else; released with json_decref. */
@@ -122,16 +120,6 @@ static void use_gnuplot(const char *script)
     setenv("PATH", path, 1);
 }
 
-static size_t files_in(const char *folder)
-{
-    size_t count = 0;
-    DIR *d = opendir(folder);
-    assert_non_null(d);
-    for (const struct dirent *e; (e = readdir(d));) count += e->d_name[0] != '.';
-    closedir(d);
-    return count;
-}
-
 #define PLOT(path, ...)                                                                  \
     RUN("bench", __VA_ARGS__, "--repeat=2", "--json", "--plot", in_scratch(path))
 
@@ -168,7 +156,7 @@ static void the_script_has_every_row(void **state)
     assert_int_equal(times_in(script, "\n9 "), 2);
     assert_null(strstr(script, "$curve2"));
     free(script);
-    assert_int_equal(files_in(in_scratch("plots")), 1);
+    assert_int_equal(entries(in_scratch("plots")), 1);
 }
 
 static void a_failing_gnuplot_changes_nothing(void **state)
@@ -186,7 +174,7 @@ static void a_failing_gnuplot_changes_nothing(void **state)
     char *left = get_bytes(in_scratch("kept/a.svg"), &size);
     assert_string_equal(left, "old");
     free(left);
-    assert_int_equal(files_in(in_scratch("kept")), 1);
+    assert_int_equal(entries(in_scratch("kept")), 1);
 }
 
 static void no_gnuplot_is_said_before_the_work(void **state)
@@ -197,7 +185,7 @@ static void no_gnuplot_is_said_before_the_work(void **state)
     child c = PLOT("none/a.svg", "decode", MODEL);
     check_refused(&c, 1, "gnuplot is not installed");
     child_free(&c);
-    assert_int_equal(files_in(in_scratch("none")), 0);
+    assert_int_equal(entries(in_scratch("none")), 0);
     use_gnuplot("#!/bin/sh\nexec cat\n");
     c = PLOT("nowhere/a.svg", "decode", MODEL);
     check_refused(&c, 1, "nowhere/a.svg: No such file");

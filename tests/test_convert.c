@@ -3,6 +3,7 @@
    nothing half-made is left. Then the program. */
 #define _XOPEN_SOURCE 700
 #include "checkpoint_fixture.h"
+#include "exec_fixture.h"
 
 #include "child.h"
 
@@ -12,19 +13,6 @@
 #include "retnet/quantize.h"
 
 #include <math.h>
-
-static rn_exec *exec;
-
-static int set_up(void **state)
-{
-    return scratch_open(state) || rn_exec_open(&exec, NULL, NULL);
-}
-
-static int tear_down(void **state)
-{
-    rn_exec_close(exec);
-    return scratch_close(state);
-}
 
 /* A new name in the folder for each use. */
 static const char *fresh(void)

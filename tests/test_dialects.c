@@ -3,6 +3,7 @@
    What the golden folders compute is in test_eval. */
 #define _XOPEN_SOURCE 700
 #include "checkpoint_fixture.h"
+#include "exec_fixture.h"
 
 #include "formats/checkpoint.h"
 #include "retnet/eval.h"
@@ -15,19 +16,6 @@
 #define FUSED    RN_GOLDEN "/fla-fused-mlp"
 #define SYNCDOTH RN_GOLDEN "/syncdoth"
 #define LEGACY   RN_GOLDEN "/legacy-2023"
-
-static rn_exec *exec;
-
-static int set_up(void **state)
-{
-    return scratch_open(state) || rn_exec_open(&exec, NULL, NULL);
-}
-
-static int tear_down(void **state)
-{
-    rn_exec_close(exec);
-    return scratch_close(state);
-}
 
 static rn_model *open_model(const char *path)
 {

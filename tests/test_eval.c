@@ -10,23 +10,10 @@
 #include "retnet/eval.h"
 #include "retnet/session.h"
 
-#include "scratch.h"
+#include "exec_fixture.h"
 
 #include <dirent.h>
 #include <math.h>
-
-static rn_exec *exec;
-
-static int set_up(void **state)
-{
-    return scratch_open(state) || rn_exec_open(&exec, NULL, NULL);
-}
-
-static int tear_down(void **state)
-{
-    rn_exec_close(exec);
-    return scratch_close(state);
-}
 
 /* One golden folder: the model, its prompt, and what is known about both. */
 typedef struct golden {

@@ -3,6 +3,7 @@
    that would move a terminal. */
 #define _XOPEN_SOURCE 700
 #include "checkpoint_fixture.h"
+#include "exec_fixture.h"
 
 #include "child.h"
 
@@ -13,19 +14,6 @@
 
 #define FLA   RN_GOLDEN "/fla-bf16"
 #define FUSED RN_GOLDEN "/fla-fused-mlp"
-
-static rn_exec *exec;
-
-static int set_up(void **state)
-{
-    return scratch_open(state) || rn_exec_open(&exec, NULL, NULL);
-}
-
-static int tear_down(void **state)
-{
-    rn_exec_close(exec);
-    return scratch_close(state);
-}
 
 /* ---- sizes ---- */
 

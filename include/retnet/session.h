@@ -87,9 +87,8 @@ rn_status rn_session_step(rn_session *s, int32_t id, rn_error *err);
 
 /** The same for `count` different sessions of one model at once, ids[i] to sessions[i]:
    one pass over the weights for RN_STEP_SESSIONS of them, and the bits of each as if it
-   were alone.
-   RN_ENOMEM: the first step of more sessions than ever before makes room for them. With
-   an error nothing is appended to any. */
+   were alone. RN_ENOMEM: the first step of more sessions than ever before makes room for
+   them. With an error nothing is appended to any. */
 rn_status rn_sessions_step(rn_session *const *sessions, const int32_t *ids, size_t count,
                            rn_error *err);
 

@@ -153,10 +153,7 @@ static rn_status check_options(const rn_convert_options *o, const char *out,
                        "to: there is no layout \"%.60s\" (native, hf-fla, torchscale, "
                        "gguf)",
                        o->to ? o->to : "");
-    if (rn_path_is_taken(out))
-        return rn_fail(err, RN_EEXIST, "%s: exists already; remove it or write elsewhere",
-                       out);
-    return RN_OK;
+    return rn_check_free(out, err);
 }
 
 rn_status rn_convert(const char *in, const char *out, const rn_convert_options *options,

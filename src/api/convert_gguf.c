@@ -158,10 +158,8 @@ rn_status rn_convert_gguf(const char *in, const char *out,
                           rn_error *err)
 {
     converting c = {.in = in, .options = options};
-    if (rn_path_is_taken(out))
-        return rn_fail(err, RN_EEXIST, "%s: exists already; remove it or write elsewhere",
-                       out);
-    rn_status st = plan_tensors(&c, err);
+    rn_status st = rn_check_free(out, err);
+    if (!st) st = plan_tensors(&c, err);
     if (!st) st = rn_file_filled(out, write_file, &c, err);
     if (!st && report)
         *report = (rn_convert_report){.tensors = c.from.plan->param_count,

@@ -6,6 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+rn_status rn_check_free(const char *out, rn_error *err)
+{
+    if (!rn_path_is_taken(out)) return RN_OK;
+    return rn_fail(err, RN_EEXIST, "%s: exists already; remove it or write elsewhere",
+                   out);
+}
+
 rn_status rn_folder_filled(const char *out, rn_fill_fn *fill, void *user, rn_error *err)
 {
     char *folder;

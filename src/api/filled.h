@@ -4,6 +4,9 @@
 
 #include "core/error.h"
 
+/* RN_EEXIST where something has the name `out`: known before the work is done. */
+rn_status rn_check_free(const char *out, rn_error *err);
+
 /* Makes a folder beside `out`, has it filled, and gives it the name `out`, which must be
    free (RN_EEXIST); when something fails nothing is left. */
 typedef rn_status rn_fill_fn(void *user, const char *path, rn_error *err);

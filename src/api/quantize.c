@@ -229,10 +229,7 @@ static rn_status check_options(const rn_quantize_options *o, const char *out,
     if (o->threads < 0 || o->threads > MOST_THREADS)
         return rn_fail(err, RN_EINVAL, "threads: %d is not in 0..%d", o->threads,
                        MOST_THREADS);
-    if (rn_path_is_taken(out))
-        return rn_fail(err, RN_EEXIST, "%s: exists already; remove it or write elsewhere",
-                       out);
-    return RN_OK;
+    return rn_check_free(out, err);
 }
 
 rn_status rn_quantize(const char *in, const char *out, const rn_quantize_options *options,
